@@ -77,6 +77,20 @@ MODELS: dict[str, Model] = {
             weights=WEIGHTS / "squeezenet.onnx",
         ),
         Model(
+            id="efficientnet-lite0",
+            title="EfficientNet-Lite0",
+            description="A newer network for photos of everyday things, about as fast as "
+            "SqueezeNet; classifiers make a sixth to a third fewer mistakes on its embeddings.",
+            input_size=(224, 224),
+            dimension=1280,
+            layer="the pooled activations before the classifier",
+            trained_on=_IMAGENET,
+            licence="Apache-2.0",
+            citation="Tan and Le (2019), EfficientNet: Rethinking Model Scaling for Convolutional "
+            "Neural Networks, ICML, arXiv:1905.11946 (the variant EfficientNet-Lite0)",
+            weights=WEIGHTS / "efficientnet-lite0.onnx",
+        ),
+        Model(
             id="inception-v3",
             title="Inception v3",
             description="Google's network for photos of everyday things; a good first choice "
