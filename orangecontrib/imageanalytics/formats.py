@@ -1,0 +1,185 @@
+"""What bytes are: which formats are not decoded here, and what other content is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orangecontrib.imageanalytics.outcome import Reason, Skipped
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class Unreadable(Exception):
+    """An image that cannot be decoded.
+
+    Attributes
+    ----------
+    skipped : Skipped
+        What is to become of it.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.skipped = Skipped(reason, detail)
+
+
+_EXPORT = "export it as PNG or JPEG"
+_RAW = f"a camera's raw file; {_EXPORT}"
+
+#: Formats that Pillow only knows by name or hands to other programs (Ghostscript, Windows' GDI).
+_REFUSED = {
+    "BUFR": f"a file of weather data (BUFR); {_EXPORT}",
+    "EMF": f"a drawing (EMF); {_EXPORT}",
+    "EPS": f"a drawing (EPS); {_EXPORT}",
+    "GRIB": f"a file of weather data (GRIB); {_EXPORT}",
+    "HDF5": f"a file of arrays (HDF5); {_EXPORT}",
+    "MPEG": f"an MPEG video; {_EXPORT}",
+    "WMF": f"a drawing (WMF or EMF); {_EXPORT}",
+}
+
+#: Formats without a proper signature: Pillow tries them on content that is something else.
+_LOOSE = frozenset({"CUR", "GBR", "IM", "IMT", "IPTC", "MCIDAS", "PCX", "SPIDER", "TGA", "XVTHUMB"})
+
+#: How the formats that Pillow decodes begin, to tell a broken header from other content.
+_DECODED = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG": "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"\0\0\0\x0cjP": "JPEG2000",
+    b"\xff\x4f\xff\x51": "JPEG2000",
+    b"\0\0\1\0": "ICO",
+    b"8BPS": "PSD",
+    b"DDS ": "DDS",
+    b"qoif": "QOI",
+    b"icns": "ICNS",
+}
+
+_UNSUPPORTED = {
+    b"\xff\x0a": f"a JPEG XL image; {_EXPORT}",
+    b"\0\0\0\x0cJXL": f"a JPEG XL image; {_EXPORT}",
+    b"AT&TFORM": f"a DjVu document; {_EXPORT}",
+    b"gimp xcf": f"a GIMP project; {_EXPORT}",
+    b"\x76\x2f\x31\x01": "an OpenEXR image; export it as TIFF or PNG",
+    b"#?RADIANCE": "a Radiance HDR image; export it as TIFF or PNG",
+    b"FUJIFILMCCD-RAW": _RAW,
+    b"IIRO": _RAW,
+    b"IIRS": _RAW,
+    b"IIU\0": _RAW,
+    b"FOVb": _RAW,
+    b"\0MRM": _RAW,
+}
+
+_OTHER = {
+    b"%PDF": "a PDF document",
+    b"PK\3\4": "a ZIP archive or an office document",
+    b"PK\5\6": "an empty ZIP archive",
+    b"\xd0\xcf\x11\xe0": "an old office document or a list of thumbnails",
+    b"\0\5\x16\7": "macOS's notes on another file",
+    b"version https://git-lfs": "a Git LFS pointer; fetch the file itself with 'git lfs pull'",
+    b"\x1f\x8b": "a gzip archive",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"7z\xbc\xaf": "a 7-Zip archive",
+    b"Rar!": "a RAR archive",
+    b"\x7fELF": "a program",
+    b"MZ": "a Windows program",
+    b"\x1a\x45\xdf\xa3": "a video",
+    b"ID3": "a sound file",
+    b"OggS": "a sound or video file",
+    b"fLaC": "a sound file",
+    b"SQLite format 3": "an SQLite database",
+    b"\x93NUMPY": "a NumPy array",
+}
+
+_TEXT = frozenset(range(32, 256)) | frozenset(b"\t\n\r\f\x1b")
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+
+
+def signature(data: bytes) -> str:
+    """Name the format that content begins like, as Pillow calls it; empty if it is none."""
+    brands = _brands(data)
+    if brands & {b"avif", b"avis"}:
+        return "AVIF"
+    if brands & _HEIF_BRANDS:
+        return "HEIF"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    return next((name for begin, name in _DECODED.items() if data.startswith(begin)), "")
+
+
+def not_decoded(data: bytes) -> Skipped | None:
+    """Find out by its first bytes whether content is surely nothing that Pillow decodes."""
+    if not data:
+        return Skipped(Reason.NOT_AN_IMAGE, "the file is empty")
+    for begin, name in _UNSUPPORTED.items():
+        if data.startswith(begin):
+            return Skipped(Reason.UNSUPPORTED, name)
+    brands = _brands(data)
+    if b"crx " in brands:
+        return Skipped(Reason.UNSUPPORTED, _RAW)
+    if brands and not signature(data):
+        return Skipped(Reason.NOT_AN_IMAGE, "the content is a video or a sound file")
+    for begin, name in _OTHER.items():
+        if data.startswith(begin):
+            return Skipped(Reason.NOT_AN_IMAGE, f"the content is {name}")
+    start = data[:1000].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith(b"<"):
+        if b"<svg" in data[:4000].lower() and not start.startswith(b"<!doctype html"):
+            return Skipped(Reason.UNSUPPORTED, f"a drawing (SVG); {_EXPORT}")
+        if b"<html" in start or b"<!doctype html" in start:
+            return Skipped(Reason.NOT_AN_IMAGE, "the content is an HTML page")
+    return None
+
+
+def unidentified(data: bytes, error: str) -> Skipped:
+    """Describe content of which Pillow says that it cannot identify it."""
+    name = signature(data)
+    if name in ("AVIF", "WEBP"):
+        return Skipped(Reason.UNSUPPORTED, f"this {name} image, or {name} by this Pillow: {error}")
+    if name:
+        is_other_kind = any(word in error for word in ("nsupported", "nknown", "cannot handle"))
+        reason = Reason.UNSUPPORTED if is_other_kind or name == "PSD" else Reason.DAMAGED
+        return Skipped(reason, f"a {name} image whose header cannot be read: {error}")
+    if set(data[:1000]) <= _TEXT:
+        return Skipped(Reason.NOT_AN_IMAGE, "the content is text")
+    return Skipped(Reason.NOT_AN_IMAGE, "the content is of no known image format")
+
+
+def refused(image: Image.Image) -> Skipped | None:
+    """Find out whether an image that Pillow opened must not be decoded by it."""
+    if image.format in _REFUSED:
+        return Skipped(Reason.UNSUPPORTED, _REFUSED[image.format])
+    if image.format == "TIFF" and _is_camera_raw(image):
+        return Skipped(Reason.UNSUPPORTED, _RAW)
+    return None
+
+
+def is_loose(name: str | None) -> bool:
+    """Whether Pillow takes other content for this format, so that a failure says little."""
+    return name in _LOOSE
+
+
+def _brands(data: bytes) -> frozenset[bytes]:
+    """Read the brands of an ISO base media file (ISO 14496-12), such as HEIC, AVIF and MP4."""
+    if data[4:8] != b"ftyp":
+        return frozenset()
+    end = min(int.from_bytes(data[:4], "big"), 200, len(data))
+    return frozenset(data[at : at + 4] for at in (8, *range(16, end - 3, 4)))
+
+
+def _is_camera_raw(image: Image.Image) -> bool:
+    """Whether a TIFF's first picture is but the preview of a raw one (DNG, NEF, CR2, ARW...).
+
+    Raw files keep the sensor's data in sub-directories or in a later directory.
+    """
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    dng_version, subfile_type, sub_directories = 50706, 254, 330
+    if dng_version in tags:
+        return True
+    return bool(tags.get(subfile_type, 0) & 1) and sub_directories in tags
