@@ -1,0 +1,403 @@
+"""ImageEmbedder: everything that a script needs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from orangecontrib.imageanalytics import catalogue, installed_beside
+from orangecontrib.imageanalytics.cache import Cache
+from orangecontrib.imageanalytics.embedding_protocol import (
+    ADDRESS_VARIABLE,
+    DEFAULT_SERVER,
+    TOKEN_VARIABLE,
+    is_exposed,
+    server_address,
+    server_name,
+)
+from orangecontrib.imageanalytics.outcome import (
+    Embedded,
+    EmbeddingConnectionError,
+    EmbeddingError,
+    InputTypeError,
+    ModelFileError,
+    Outcome,
+    Reason,
+    ServerRefusedError,
+    Skipped,
+    UnknownModelError,
+    WorkerError,
+)
+from orangecontrib.imageanalytics.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from Orange.data import Table, Variable
+
+    from orangecontrib.imageanalytics.catalogue import Model
+    from orangecontrib.imageanalytics.downloads import Downloads
+    from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
+    from orangecontrib.imageanalytics.server_embedder import ServerEmbedder
+
+    Callback = Callable[[float], object]
+
+__all__ = [
+    "ADDRESS_VARIABLE",
+    "DEFAULT_SERVER",
+    "MODELS",
+    "TOKEN_VARIABLE",
+    "Embedded",
+    "EmbeddingConnectionError",
+    "EmbeddingError",
+    "ImageEmbedder",
+    "InputTypeError",
+    "ModelFileError",
+    "Outcome",
+    "Reason",
+    "ServerRefusedError",
+    "Skipped",
+    "UnknownModelError",
+    "WorkerError",
+    "is_exposed",
+    "server_address",
+    "server_name",
+]
+
+installed_beside.warn_if_public_addon_is_installed()
+
+#: The models as scripts for Orange3-ImageAnalytics read them; `catalogue.MODELS` says more.
+MODELS: dict[str, dict[str, Any]] = {
+    model.id: {
+        "name": model.title,
+        "description": model.description,
+        "target_image_size": model.input_size,
+        "layers": ["penultimate"],
+        "order": order,
+        "is_local": model.is_local,
+    }
+    for order, model in enumerate(catalogue.MODELS.values())
+}
+
+
+class ImageEmbedder:
+    """Turns images into vectors with a pretrained network.
+
+    Workers, connections and threads are started when the first image comes, are kept from call
+    to call (idle workers end after half a minute), and end with `close`, with the ``with`` block,
+    or with the program.
+
+    Parameters
+    ----------
+    model : str
+        Id of a model of the `catalogue`, or of the user's own (the name of its file without
+        ``.onnx``). The default, SqueezeNet, runs on this computer.
+    server_url : str, optional
+        Address of the embedding server, for models that run there. The environment variable
+        ORANGE_EMBEDDING_API_URL wins over it; the default is the public server.
+    token : str, optional
+        Bearer token for that server; the environment variable ORANGE_EMBEDDING_TOKEN otherwise.
+    provider : str
+        What computes a local model: "cpu", whose numbers are the same everywhere, or "cuda",
+        "coreml" or "directml", if the installed onnxruntime offers it.
+    cache : Cache, path or False, optional
+        The cache, its folder, or False for none; the user's own by default.
+    models_folder : path, optional
+        Where models of the user's own are; see `user_models`.
+    executor : concurrent.futures.Executor, optional
+        Where local models run instead of processes of our own: for instance a Dask cluster,
+        through ``dask.distributed.Client.get_executor()``.
+    workers : int, optional
+        Number of worker processes, or of workers that the executor has; by default that of the
+        cores that this process may use.
+
+    Raises
+    ------
+    UnknownModelError
+        A ValueError: there is no such model; the text lists those that there are.
+
+    Examples
+    --------
+    >>> from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+    >>> with ImageEmbedder("squeezenet", cache=False) as embedder:
+    ...     vectors = embedder(["examples/photos/fruit/lemon.png", "missing.png"])
+    >>> vectors[0].shape, vectors[0].dtype, vectors[1]
+    ((1000,), dtype('float32'), None)
+    """
+
+    def __init__(
+        self,
+        model: str = catalogue.DEFAULT,
+        server_url: str | None = None,
+        *,
+        token: str | None = None,
+        provider: str = "cpu",
+        cache: Cache | str | os.PathLike[str] | bool | None = None,
+        models_folder: str | os.PathLike[str] | None = None,
+        executor: Executor | None = None,
+        workers: int | None = None,
+    ) -> None:
+        self._model = _find_model(model, models_folder)
+        self.model = model
+        self.server_url = server_url
+        self._token = token
+        self._provider = provider
+        self._executor = executor
+        self._workers = workers
+        if isinstance(cache, Cache):
+            self._cache = cache
+        elif cache is None or isinstance(cache, bool):
+            self._cache = Cache(enabled=cache is not False)
+        else:
+            self._cache = Cache(Path(cache))
+        self._open: dict[str, Any] = {}
+        self._finalizer = weakref.finalize(self, _close_all, self._open)
+
+    def __enter__(self) -> ImageEmbedder:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"ImageEmbedder({self.model!r})"
+
+    @overload
+    def __call__(
+        self,
+        data: Iterable[Any],
+        col: str | Variable = "image",
+        callback: Callback | None = None,
+    ) -> list[NDArray[np.float32] | None]: ...
+
+    @overload
+    def __call__(
+        self, data: Table, col: str | Variable = "image", callback: Callback | None = None
+    ) -> tuple[Table | None, Table | None, int]: ...
+
+    def __call__(
+        self,
+        data: Any,
+        col: str | Variable = "image",
+        callback: Callback | None = None,
+    ) -> Any:
+        """Embed the images of a list or of a table.
+
+        Parameters
+        ----------
+        data : list of N images, or Table of N rows
+            An image is a path (str or Path), an http or https address, a ``data:`` URI, the
+            bytes of an image file, a PIL image, or a uint8 array [H, W], [H, W, 3] or [H, W, 4].
+        col : str or Variable
+            The table's column of images, text or categorical.
+        callback : callable, optional
+            Called with the finished share of the images, from 0 to 1: after each image, and ten
+            times a second while none is finished. What it raises stops the run at once and comes
+            out unchanged.
+
+        Returns
+        -------
+        list of N ndarray of shape (D,), float32, or None
+            For a list: each image's embedding, None where the image was skipped.
+        tuple (Table or None, Table or None, int)
+            For a table: see `from_table`.
+
+        Raises
+        ------
+        InputTypeError
+            A TypeError: the data, or one of the images, is of another type.
+        ColumnError
+            A ValueError: the table has no such column.
+        EmbeddingError
+            What else stops the run; what was computed until then is in the cache.
+        """
+        if _is_table(data):
+            return self.from_table(data, col, callback)
+        return [
+            outcome.vector if isinstance(outcome, Embedded) else None
+            for outcome in self.outcomes(data, callback=callback)
+        ]
+
+    def from_table(
+        self, data: Table, col: str | Variable = "image", callback: Callback | None = None
+    ) -> tuple[Table | None, Table | None, int]:
+        """Embed the images of a table's column.
+
+        Returns
+        -------
+        embedded : Table or None
+            The rows whose image was embedded, with D more columns ``n0``, ``n1``, ...
+        skipped : Table or None
+            The other rows, with a text column ``skip reason``.
+        n_skipped : int
+            The number of skipped rows.
+        """
+        from orangecontrib.imageanalytics import tables
+
+        outcomes = list(self.outcomes(data, col, callback=callback))
+        return tables.with_embeddings(data, outcomes)
+
+    def outcomes(
+        self,
+        data: Iterable[Any] | Table,
+        col: str | Variable = "image",
+        *,
+        callback: Callback | None = None,
+    ) -> Iterator[Outcome]:
+        """Embed images one after the other, and say what became of each.
+
+        Parameters
+        ----------
+        data, col, callback
+            See `__call__`. The images may also come from a generator, if there is no callback.
+
+        Yields
+        ------
+        Embedded or Skipped
+            In the order of the images. Leaving the loop early stops the run.
+        """
+        references = self._references(data, col)
+        count = len(references) if callback is not None else 0  # type: ignore[arg-type]
+
+        def tick(finished: int) -> None:
+            if callback is not None:
+                callback(finished / count)
+
+        if callback is not None and count == 0:
+            callback(1.0)
+        embedder = self._embedder()
+        embedder.begin()
+        run = Pipeline(self._model, embedder, self._cache, self._downloads, tick).run(references)
+        try:
+            yield from run
+        except BaseException:
+            self._end_work()
+            raise
+
+    @property
+    def lost(self) -> str | None:
+        """How many images came through and why the rest did not, if the server was lost."""
+        embedder = self._open.get("embedder")
+        return None if embedder is None else embedder.lost
+
+    def is_local_embedder(self) -> bool:
+        """Tell whether the model runs on this computer."""
+        return self._model.is_local
+
+    def start(self) -> None:
+        """Start the workers of a local model now, while something else is being prepared."""
+        if self._model.is_local:
+            self._embedder().start()
+
+    def clear_cache(self) -> None:
+        """Forget all that was computed with this model."""
+        self._cache.clear(self._model.id)
+
+    def close(self) -> None:
+        """End workers, connections and threads at once; the next call would start them anew."""
+        self._end_work()
+        self._cache.flush()
+
+    def _end_work(self) -> None:
+        _close_all(self._open)
+
+    def _embedder(self) -> Any:
+        if "embedder" not in self._open:
+            self._open["embedder"] = (
+                self._local_embedder() if self._model.is_local else self._server_embedder()
+            )
+        return self._open["embedder"]
+
+    def _local_embedder(self) -> LocalEmbedder:
+        from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
+
+        return LocalEmbedder(
+            self._model, provider=self._provider, executor=self._executor, workers=self._workers
+        )
+
+    def _server_embedder(self) -> ServerEmbedder:
+        from orangecontrib.imageanalytics.server_embedder import ServerEmbedder
+
+        return ServerEmbedder(self._model, self.server_url, token=self._token)
+
+    def _downloads(self) -> Downloads:
+        if "downloads" not in self._open:
+            from orangecontrib.imageanalytics.downloads import Downloads
+
+            self._open["downloads"] = Downloads(self._cache)
+        downloads: Downloads = self._open["downloads"]
+        return downloads
+
+    @staticmethod
+    def _references(data: Any, col: str | Variable) -> Iterable[Any]:
+        if _is_table(data):
+            from orangecontrib.imageanalytics import tables
+
+            return tables.references(data, col)
+        _check_collection(data)
+        return data if hasattr(data, "__len__") else iter(data)
+
+    @staticmethod
+    def prepare_output_data(
+        input_data: Table, embeddings_: Sequence[Any]
+    ) -> tuple[Table | None, Table | None, int]:
+        """Part a table by embeddings, of which some are None; kept for older scripts."""
+        import numpy as np
+
+        from orangecontrib.imageanalytics import tables
+
+        outcomes: list[Outcome] = [
+            Skipped(Reason.NO_IMAGE, "no embedding was given for this row")
+            if vector is None or len(vector) == 0
+            else Embedded(np.asarray(vector, np.float32))
+            for vector in embeddings_
+        ]
+        return tables.with_embeddings(input_data, outcomes)
+
+
+def _find_model(model: str, folder: str | os.PathLike[str] | None) -> Model:
+    if model in catalogue.MODELS:
+        return catalogue.MODELS[model]
+    from orangecontrib.imageanalytics import user_models
+
+    found = user_models.find(None if folder is None else Path(folder))
+    if model in found.models:
+        return found.models[model]
+    for problem in found.problems:
+        if problem.id == model:
+            raise ModelFileError(problem.message)
+    known = ", ".join([*catalogue.MODELS, *found.models])
+    raise UnknownModelError(f"There is no model {model!r}. Models: {known}.")
+
+
+def _is_table(data: Any) -> bool:
+    """Tell whether it is an Orange table, without importing Orange, which takes 1.8 s."""
+    orange = sys.modules.get("Orange.data")
+    return orange is not None and isinstance(data, orange.Table)
+
+
+def _check_collection(data: Any) -> None:
+    """Refuse one image where a collection of them is expected: its parts are no images."""
+    dimensions = getattr(data, "ndim", None)
+    if (
+        not hasattr(data, "__iter__")
+        or isinstance(data, (str, bytes, bytearray, memoryview, os.PathLike, dict, set, frozenset))
+        or hasattr(data, "getbands")  # a PIL image
+        or dimensions in (0, 2, 3)
+    ):
+        raise InputTypeError(
+            "Images are given as a list or a one-dimensional array (of paths, addresses, bytes, "
+            "PIL images or uint8 arrays), or as an Orange table; "
+            f"not as {type(data).__name__}. A single image goes into a list: [image]."
+        )
+
+
+def _close_all(resources: dict[str, Any]) -> None:
+    while resources:
+        resources.popitem()[1].close()

@@ -1,0 +1,172 @@
+"""What runs inside the isolated process: one image in, one result out.
+
+`work` is a plain function of picklable things, so the same code runs on any
+`concurrent.futures.Executor`, a Dask cluster's included. This module and all that it imports
+know neither Orange nor Qt nor httpx: the process must start fast and stay small.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orangecontrib.imageanalytics import pixels, sources
+from orangecontrib.imageanalytics.outcome import Reason, Skipped
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Seconds between two looks at whether the parent is still there.
+_PARENT_WATCH = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One image: exactly one of the three is given.
+
+    Attributes
+    ----------
+    path : str, optional
+        A local file, which the worker reads.
+    data : bytes, optional
+        The content of an image file.
+    pixels : ndarray of shape (H, W, 3), uint8, optional
+        RGB, already of the job's size.
+    """
+
+    path: str | None = None
+    data: bytes | None = None
+    pixels: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a task.
+
+    Attributes
+    ----------
+    payload : object or Skipped
+        What the job made of the pixels, or why there are none.
+    content : bytes, optional
+        The hash of the very bytes that were decoded.
+    size : int
+        The number of these bytes.
+    stat : os.stat_result, optional
+        Of the file that was read, at the time of reading.
+    """
+
+    payload: Any
+    content: bytes | None = None
+    size: int = 0
+    stat: os.stat_result | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The image needs more memory than was allowed; nothing has been decoded."""
+
+    cost: int
+
+
+class Job(Protocol):
+    """What is to be done with each image: a small, picklable, hashable object."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels that images are squashed to."""
+
+    def prepare(self) -> None:
+        """Do what is done once per process; an EmbeddingError here stops the run."""
+
+    def __call__(self, pixels: NDArray[np.uint8], /) -> Any:
+        """Turn pixels, uint8 [H, W, 3] RGB, into the payload."""
+
+
+def work(job: Job, task: Task, allowance: int, budget: int) -> Result | Postponed:
+    """Read, decode and process one image.
+
+    Parameters
+    ----------
+    job : Job
+        What to do with the pixels.
+    task : Task
+        The image.
+    allowance : int
+        Bytes that decoding may take now.
+    budget : int
+        Bytes that it might be given later, once other images are done.
+    """
+    if task.pixels is not None:
+        return Result(job(task.pixels))
+    stat = None
+    if task.data is not None:
+        data = task.data
+    else:
+        assert task.path is not None
+        read = sources.read_file(task.path)
+        if isinstance(read, Skipped):
+            return Result(read)
+        data, stat = read
+    try:
+        image = pixels.decode(data, job.size, allowance=allowance)
+    except pixels.NeedsMemory as need:
+        if need.cost <= budget:
+            return Postponed(need.cost)
+        payload: Any = Skipped(
+            Reason.TOO_LARGE,
+            f"decoding it would take {need.cost / 1e6:.0f} MB of memory; "
+            f"the limit is {budget / 1e6:.0f} MB",
+        )
+    except pixels.Unreadable as fault:
+        payload = fault.skipped
+    else:
+        payload = job(image)
+    return Result(payload, sources.content_hash(data), len(data), stat)
+
+
+def hash_file(path: str) -> Result:
+    """Read a file for its hash only; the payload is None, or a Skipped."""
+    read = sources.read_file(path)
+    if isinstance(read, Skipped):
+        return Result(read)
+    data, stat = read
+    return Result(None, sources.content_hash(data), len(data), stat)
+
+
+def prepare(job: Job) -> None:
+    """Answer when this process is ready for the job."""
+    job.prepare()
+
+
+def start(parent: int) -> None:
+    """Set up a worker process of ours; `parent` is the id of the process that owns it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    _lower_priority()
+    threading.Thread(target=_end_with, args=(parent,), name="parent watch", daemon=True).start()
+    pixels.prepare_process()
+
+
+def _lower_priority() -> None:
+    """Let Orange and other programs go first."""
+    import psutil
+
+    process = psutil.Process()
+    if sys.platform == "win32":
+        process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    else:
+        process.nice(10)
+
+
+def _end_with(parent: int) -> None:
+    """Exit as soon as the parent is gone, however it ended: loky's workers would live on."""
+    import psutil
+
+    while os.getppid() == parent and psutil.pid_exists(parent):
+        time.sleep(_PARENT_WATCH)
+    os._exit(1)

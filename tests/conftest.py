@@ -1,0 +1,52 @@
+"""What all tests share: nothing of the user's own is touched, and nothing is left running."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
+
+
+@pytest.fixture(autouse=True)
+def own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
+    """Give each test a cache, and no server, token or models folder but its own."""
+    monkeypatch.setenv("ORANGE_IMAGE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("ORANGE_IMAGE_MODELS", str(tmp_path_factory.mktemp("models")))
+    for name in ("ORANGE_EMBEDDING_API_URL", "ORANGE_EMBEDDING_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def photos() -> list[Path]:
+    """The photos of the examples, fruits last."""
+    return sorted(PHOTOS.rglob("*.png"))
+
+
+def workers() -> set[psutil.Process]:
+    """Worker processes of this one; loky's resource trackers do no work."""
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if child.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(
+                child.cmdline()
+            ):
+                found.add(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+@pytest.fixture
+def no_new_workers() -> Iterator[None]:
+    """Check that the test leaves no worker process behind."""
+    before = workers()
+    yield
+    psutil.wait_procs(workers() - before, timeout=2)
+    assert workers() <= before
