@@ -1,0 +1,194 @@
+"""The command line: ``python -m orangecontrib.imageanalytics photos/ -o photos.tab``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orangecontrib.imageanalytics import __version__, catalogue
+from orangecontrib.imageanalytics.outcome import Embedded, EmbeddingError, Outcome, Skipped
+from orangecontrib.imageanalytics.regular_file import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orangecontrib.imageanalytics.cache import Cache
+
+#: How many skipped images the summary names; a file of all is written with --skipped.
+_NAMED = 20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        0 when all or some images were embedded, 1 when none could be.
+
+    Raises
+    ------
+    SystemExit
+        With 2 when the arguments are wrong.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    from orangecontrib.imageanalytics.cache import Cache
+
+    cache = Cache(options.cache, enabled=not options.no_cache)
+    if options.clear_cache is not None:
+        cache.clear(options.clear_cache or None)
+    if options.cache_size or options.clear_cache is not None:
+        _print_sizes(cache)
+        return 0
+    if not options.paths:
+        parser.error("name images or folders of images")
+    from orangecontrib.imageanalytics import output_files
+
+    for path in filter(None, (options.output, options.skipped)):
+        if problem := output_files.problem_with(path):
+            parser.error(problem)
+    try:
+        return _embed(options, cache)
+    except EmbeddingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; what was computed is kept for the next run", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m orangecontrib.imageanalytics",
+        description="Turn images into vectors of numbers with a pretrained deep network.",
+        epilog="Images stay on this computer unless you choose a model that runs on a server.",
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="an image, a folder, an address")
+    parser.add_argument(
+        "-m",
+        "--model",
+        default=catalogue.DEFAULT,
+        help=f"one of {', '.join(catalogue.MODELS)}, or of your own (default: %(default)s)",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", help="a .tab, .csv, .xlsx, .pkl or .npz file"
+    )
+    parser.add_argument(
+        "--skipped", type=Path, metavar="FILE", help="where to list the skipped images"
+    )
+    parser.add_argument("--server", metavar="URL", help="address of the embedding server")
+    parser.add_argument(
+        "--provider", default="cpu", help="cpu, cuda, coreml or directml (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--models-folder", type=Path, metavar="FOLDER", help="where ONNX models of your own are"
+    )
+    parser.add_argument(
+        "--no-cache", action="store_true", help="neither use nor keep what was computed"
+    )
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where the cache is")
+    parser.add_argument(
+        "--cache-size", action="store_true", help="show the size of the cache per model, and end"
+    )
+    parser.add_argument(
+        "--clear-cache",
+        nargs="?",
+        const="",
+        metavar="MODEL",
+        help="forget what was computed (with that model), and end",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    return parser
+
+
+def _print_sizes(cache: Cache) -> None:
+    sizes = cache.sizes()
+    for model, (entries, size) in sizes.items():
+        print(f"{model:20}{entries:>10} images{size / 1e6:>10.1f} MB")
+    if not sizes:
+        print("the cache is empty")
+
+
+def _embed(options: argparse.Namespace, cache: Cache) -> int:
+    from orangecontrib.imageanalytics import output_files
+    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+
+    with ImageEmbedder(
+        options.model,
+        options.server,
+        provider=options.provider,
+        cache=cache,
+        models_folder=options.models_folder,
+    ) as embedder:
+        embedder.start()
+        if output_files.needs_orange(options.output, options.skipped):
+            threading.Thread(target=output_files.import_orange, daemon=True).start()
+        paths = list(_walk(options.paths))
+        outcomes = list(_with_progress(embedder, paths))
+        lost = embedder.lost
+    if options.output is not None:
+        output_files.write_embedded(options.output, paths, outcomes)
+    if options.skipped is not None:
+        output_files.write_skipped(options.skipped, paths, outcomes)
+    _print_summary(options, paths, outcomes, lost)
+    return 0 if any(isinstance(outcome, Embedded) for outcome in outcomes) else 1
+
+
+def _walk(paths: Sequence[str]) -> Iterator[str]:
+    """Give the files named and those in the folders named, without hidden ones."""
+    from orangecontrib.imageanalytics.folders import walk
+
+    for path in paths:
+        if Path(path).is_dir():
+            yield from walk(path)
+        else:
+            yield path
+
+
+def _with_progress(embedder: object, paths: list[str]) -> Iterator[Outcome]:
+    from tqdm import tqdm
+
+    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+
+    assert isinstance(embedder, ImageEmbedder)
+    with tqdm(total=len(paths), unit="image", disable=None, leave=False) as bar:
+
+        def show(share: float) -> None:
+            bar.update(round(share * len(paths)) - bar.n)
+
+        yield from embedder.outcomes(paths, callback=show)
+
+
+def _print_summary(
+    options: argparse.Namespace, paths: list[str], outcomes: list[Outcome], lost: str | None
+) -> None:
+    skipped = [(p, o) for p, o in zip(paths, outcomes, strict=True) if isinstance(o, Skipped)]
+    embedded = len(outcomes) - len(skipped)
+    title = options.model
+    where = f" to {options.output}" if options.output is not None and embedded else ""
+    print(f"{embedded} of {len(outcomes)} images embedded with {title}{where}")
+    if lost:
+        print(lost)
+    if skipped:
+        counts = Counter(outcome.reason for _, outcome in skipped)
+        print("skipped: " + ", ".join(f"{n} {reason}" for reason, n in counts.most_common()))
+        for path, outcome in skipped[:_NAMED]:
+            print(f"  {shown(path)}: {outcome}")
+        if len(skipped) > _NAMED:
+            print(f"  and {len(skipped) - _NAMED} more; --skipped FILE lists all")
+    if options.output is None and embedded:
+        print("The vectors are kept in the cache; -o FILE writes them to a table.")
+
+
+if __name__ == "__main__":
+    if sys.stdout is not None:
+        # names of files may hold anything
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    status = main()
+    sys.stdout.flush()
+    sys.exit(status)

@@ -1,0 +1,114 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from Orange.data import Table
+
+from orangecontrib.imageanalytics.__main__ import main
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run it as a user would, without a display."""
+    environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
+    command = [sys.executable, "-m", "orangecontrib.imageanalytics", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+
+@pytest.mark.parametrize("suffix", [".tab", ".csv", ".xlsx", ".pkl"])
+def test_a_folder_becomes_a_table(photos, tmp_path, suffix):
+    out = tmp_path / f"photos{suffix}"
+    done = run(photos[-1].parent, "-o", out)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "6 of 6 images embedded" in done.stdout
+    table = Table(str(out))
+    assert len(table) == 6
+    assert len([a for a in table.domain.attributes if a.name.startswith("n")]) == 1000
+    assert {"image", "image name"} <= {meta.name for meta in table.domain.metas}
+    assert sorted(str(row["image name"]) for row in table)[0] == "apple_granny_smith"
+
+
+def test_npz_holds_names_and_float32_vectors(photos, tmp_path):
+    out = tmp_path / "photos.npz"
+    done = run(*photos[:2], tmp_path / "missing.png", "-o", out, "--skipped", tmp_path / "no.npz")
+    assert done.returncode == 0
+    assert "1 not found" in done.stdout
+    assert "missing.png" in done.stdout
+    with np.load(out) as arrays:
+        assert arrays["images"].tolist() == [str(photo) for photo in photos[:2]]
+        assert (arrays["embeddings"].shape, arrays["embeddings"].dtype) == ((2, 1000), np.float32)
+    with np.load(tmp_path / "no.npz") as arrays:
+        assert arrays["reasons"][0].startswith("not found")
+
+
+def test_the_skipped_images_are_listed_in_a_table(photos, tmp_path):
+    (tmp_path / "text.jpg").write_text("text")
+    skipped = tmp_path / "skipped.csv"
+    assert run(photos[0], tmp_path / "text.jpg", "--skipped", skipped).returncode == 0
+    table = Table(str(skipped))
+    assert str(table[0]["skip reason"]).startswith("not an image")
+
+
+def test_the_status_is_1_when_nothing_could_be_embedded(tmp_path):
+    done = run(tmp_path / "missing.png", "-o", tmp_path / "out.npz")
+    assert done.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["a.png", "-o", "out.doc"], ["a.png", "-o", "no/such/folder/out.tab"], ["--what"]],
+    ids=str,
+)
+def test_the_status_is_2_for_wrong_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 2
+    assert "error" in capsys.readouterr().err
+
+
+def test_an_unknown_model_is_an_error_that_lists_the_models(photos, capsys):
+    assert main([str(photos[0]), "-m", "resnet"]) == 1
+    assert "squeezenet" in capsys.readouterr().err
+
+
+def test_the_cache_can_be_shown_and_cleared(photos, capsys):
+    assert main([str(photos[0])]) == 0
+    main(["--cache-size"])
+    assert "squeezenet" in capsys.readouterr().out
+    main(["--clear-cache", "squeezenet"])
+    assert "empty" in capsys.readouterr().out
+
+
+def test_no_cache_keeps_nothing(photos, capsys):
+    assert main([str(photos[0]), "--no-cache"]) == 0
+    main(["--cache-size"])
+    assert "empty" in capsys.readouterr().out
+
+
+def test_names_that_are_not_text(photos, tmp_path):
+    name = os.fsdecode(b"\xff\xfe \xf0\x9f\x90\xb1\n.png")
+    odd = Path(tmp_path / name)
+    odd.write_bytes(photos[0].read_bytes())
+    (tmp_path / os.fsdecode(b"\xff.txt")).write_text("text")
+    done = run(tmp_path, "-o", tmp_path / "out.tab")
+    assert done.returncode == 0, done.stderr
+    assert "1 of 2 images embedded" in done.stdout
+    assert len(Table(str(tmp_path / "out.tab"))) == 1
+
+
+def test_it_starts_no_qt(photos, tmp_path):
+    # Orange.data itself imports QtCore where there is one
+    script = (
+        "import sys\n"
+        "from orangecontrib.imageanalytics.__main__ import main\n"
+        f"assert main([{str(photos[0])!r}, '-o', {str(tmp_path / 'out.tab')!r}]) == 0\n"
+        "assert not {'PyQt6.QtWidgets', 'PyQt6.QtGui', 'Orange.widgets'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
