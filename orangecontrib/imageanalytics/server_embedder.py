@@ -1,0 +1,222 @@
+"""ServerEmbedder: images to vectors, through an embedding server.
+
+Images are read, hashed, decoded and encoded in isolated processes (`engine.py`), then sent from
+an event loop in a thread of its own (`server_run.py`). Only the re-encoded pixels leave the
+computer: no name, no path, no metadata, nothing that identifies the computer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import random
+import threading
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
+from typing import TYPE_CHECKING
+
+from orangecontrib.imageanalytics import embedding_protocol
+from orangecontrib.imageanalytics.connections import Connections
+from orangecontrib.imageanalytics.embedding_protocol import TOKEN_VARIABLE, JpegJob
+from orangecontrib.imageanalytics.engine import Engine, Result, Task
+from orangecontrib.imageanalytics.http_client import LoopThread
+from orangecontrib.imageanalytics.outcome import Skipped
+from orangecontrib.imageanalytics.retry import Chance, Policy
+from orangecontrib.imageanalytics.server_run import Image, ServerRun
+from orangecontrib.imageanalytics.unfinished import Promise, Unfinished
+
+if TYPE_CHECKING:
+    from orangecontrib.imageanalytics.catalogue import Model
+
+_log = logging.getLogger(__name__)
+
+#: Images that may be submitted and unfinished for each request that may be under way: the others
+#: are being encoded or wait for their turn, at some 50 kB each.
+_AHEAD = 2
+
+#: How long `ServerEmbedder.close` waits for idle connections to close, in seconds.
+_CLOSING = 0.1
+
+
+class ServerEmbedder:
+    """Embeds images through a server.
+
+    It is used for one run after another, each begun with `begin`: a server that was lost in one
+    run may be there in the next. Connections, threads and processes are made when the first
+    image comes, and kept between runs.
+
+    Parameters
+    ----------
+    model : Model
+        One of the catalogue; the server knows it by its id.
+    server_url : str, optional
+        The server's address; the environment variable ORANGE_EMBEDDING_API_URL wins over it, and
+        without either it is the public server.
+    token : str, optional
+        A bearer token, if the server asks for one; without it, that of the environment variable
+        ORANGE_EMBEDDING_TOKEN. It is sent to this server only.
+    policy : Policy, optional
+        Attempts, deadlines, the budget for retries, simultaneous requests.
+    engine : Engine, optional
+        Encodes the images with a `JpegJob`; closed with the embedder.
+    chance : callable, optional
+        Gives a number from 0 up to 1: spreads retries in time.
+
+    Attributes
+    ----------
+    fingerprint : str
+        What the vectors depend on besides the image: the server, the model, the encoding.
+    dimension : int
+        Length of an embedding.
+    capacity : int
+        How many images should be submitted and unfinished: enough to keep the server busy, few
+        enough that memory does not depend on the number of images.
+    server : str
+        The server's name for people.
+
+    Raises
+    ------
+    ServerSettingError
+        If the address or the token is not of a form that can be used.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        server_url: str | None = None,
+        *,
+        token: str | None = None,
+        policy: Policy | None = None,
+        engine: Engine | None = None,
+        chance: Chance = random.random,
+    ) -> None:
+        address = embedding_protocol.server_address(server_url)
+        token = (token or os.environ.get(TOKEN_VARIABLE, "")).strip() or None
+        headers = embedding_protocol.request_headers(address, token)
+        self.server = embedding_protocol.server_name(address)
+        self.fingerprint = embedding_protocol.fingerprint(address, model.id, model.input_size)
+        self.dimension = model.dimension
+        self._policy = policy or Policy()
+        self.capacity = _AHEAD * self._policy.most_at_once
+        self._chance = chance
+        self._engine = engine or Engine(JpegJob(model.input_size))
+        self._connections = Connections(address, model.id, headers, self._policy)
+        if token and embedding_protocol.is_exposed(address):
+            _log.warning(
+                "The token for %s is sent unencrypted; use https:// if the server has it.",
+                self.server,
+            )
+        self._lock = threading.Lock()
+        self._loop: LoopThread | None = None
+        self._closed = False
+        self._new_run()
+
+    def _new_run(self) -> None:
+        self._numbers = itertools.count(1)
+        self._unfinished = Unfinished()
+        self._run = ServerRun(
+            self._connections,
+            self.server,
+            self.dimension,
+            self._policy,
+            self._chance,
+            self._unfinished.end_with,
+        )
+
+    @property
+    def lost(self) -> str | None:
+        """How many images came through and why the rest did not, if the server was lost."""
+        end = self._unfinished.end
+        return end if isinstance(end, str) else None
+
+    def start(self) -> None:
+        """Start the workers that encode now, while something else is being prepared."""
+        self._engine.start()
+
+    def begin(self) -> None:
+        """Begin a new run: attempts, budgets and a lost server are of the past.
+
+        What is left of the run before is cancelled.
+        """
+        with self._lock:
+            unfinished, run = self._unfinished, self._run
+            self._new_run()
+            if self._closed:
+                self._unfinished.cancel()
+        unfinished.cancel()
+        if self._loop is not None:
+            self._loop.call(run.cancel)
+
+    def submit(self, task: Task) -> Future[Result]:
+        """Embed an image.
+
+        Parameters
+        ----------
+        task : Task
+            The image.
+
+        Returns
+        -------
+        Future of Result
+            Its payload is the embedding, float32 of shape (D,), or why the image was skipped; if
+            the server is lost (see `lost`), all that is left is skipped as "server failed". It
+            fails if the whole run has to end: with a ServerRefusedError, an
+            EmbeddingConnectionError or a WorkerError. It is cancelled by `close` and `begin`.
+        """
+        with self._lock:
+            run, number, promise = self._run, next(self._numbers), self._unfinished.promise()
+            if promise.future.done():
+                return promise.future
+            if self._loop is None:
+                self._loop = LoopThread("embedding server")
+            loop = self._loop
+
+        def encoded(encoding: Future[Result]) -> None:
+            if encoding.cancelled():
+                promise.cancel()
+            elif error := encoding.exception():
+                promise.fail(error)
+            else:
+                promise.encoded = encoding.result()
+                self._send(loop, run, promise, number)
+
+        try:
+            self._engine.submit(task).add_done_callback(encoded)
+        except RuntimeError:
+            if not self._closed:
+                raise
+            promise.cancel()  # it was closed by another thread in between
+        return promise.future
+
+    @staticmethod
+    def _send(loop: LoopThread, run: ServerRun, promise: Promise, number: int) -> None:
+        encoded = promise.encoded
+        assert encoded is not None
+        if isinstance(encoded.payload, Skipped):
+            promise.resolve(encoded.payload)
+        else:
+            loop.call(run.add, Image(number, encoded.payload, promise.resolve))
+
+    def close(self) -> None:
+        """Cancel everything; close connections, thread and processes. At once, at any moment."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._unfinished.cancel()
+        closing = None
+        if self._loop is not None:
+            closing = self._loop.submit(self._close_connections(self._run))
+        self._engine.close()
+        if self._loop is not None and closing is not None:
+            try:
+                closing.result(timeout=_CLOSING)
+            except NotInTime:
+                _log.debug("Connections did not close within %s s", _CLOSING)
+            self._loop.close()
+
+    async def _close_connections(self, run: ServerRun) -> None:
+        run.cancel()
+        await run.wait()
+        await self._connections.close()
