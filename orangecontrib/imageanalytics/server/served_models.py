@@ -1,0 +1,89 @@
+"""Which models a server offers: the bundled ones and the ONNX files of a folder."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orangecontrib.imageanalytics import user_models
+from orangecontrib.imageanalytics.catalogue import MODELS, Model
+from orangecontrib.imageanalytics.outcome import ModelFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+#: What no file may take the place of.
+BUNDLED = {id_: model for id_, model in MODELS.items() if model.is_local}
+
+
+def find_models(folder: Path | None) -> dict[str, Model]:
+    """Find the models to serve.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where ONNX files are. One that is named like a server's model of the catalogue is what
+        clients get under this name, so it must give as many numbers as the catalogue says.
+
+    Returns
+    -------
+    dict of str to Model
+        The bundled models, then the folder's; all of them have `weights`.
+
+    Raises
+    ------
+    ModelFileError
+        If the folder cannot be read, or any file in it cannot be served: who starts the server
+        can put that right, those who would miss the model cannot. The text names all such files.
+    """
+    if folder is None:
+        return dict(BUNDLED)
+    if not folder.is_dir():
+        raise ModelFileError(f"{folder} is not a folder. Make it, or name another with --models.")
+    found = user_models.find(folder, reserved=tuple(BUNDLED))
+    problems = [problem.message for problem in found.problems]
+    served = dict(BUNDLED)
+    for model in found.models.values():
+        if problem := _conflict(model):
+            problems.append(problem)
+        served[model.id] = _in_place_of(model)
+    if problems:
+        raise ModelFileError("\n".join(problems))
+    return served
+
+
+def _conflict(model: Model) -> str | None:
+    """Say what is wrong with a file that has the name of a server's model."""
+    names = {name.casefold(): name for name in MODELS}
+    name = names.get(model.id.casefold())
+    if name is None:
+        return None
+    if name != model.id:
+        return f"{model.weights} is asked for as {name!r}. Rename it to {name}.onnx."
+    if model.dimension != MODELS[name].dimension:
+        return (
+            f"{model.weights} gives {model.dimension} numbers for an image, where clients expect "
+            f"{MODELS[name].dimension} of {name!r}. Export it up to the layer "
+            f"{MODELS[name].layer!r}, or give the file another name."
+        )
+    return None
+
+
+def _in_place_of(model: Model) -> Model:
+    """Give a file that takes the place of a server's model its title."""
+    expected = MODELS.get(model.id)
+    if expected is None:
+        return model
+    if model.input_size != expected.input_size:
+        _log.warning(
+            "%s takes images of %d x %d; clients send %d x %d for this name, so each is resized "
+            "twice.",
+            model.weights,
+            *model.input_size,
+            *expected.input_size,
+        )
+    title = expected.title if model.title == model.id else model.title
+    return replace(model, title=title)
