@@ -1,0 +1,201 @@
+"""What the widget Image Embedding shows; what it does with it is in `owimageembedding.py`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from AnyQt.QtCore import QObject, QUrl
+from AnyQt.QtCore import pyqtSignal as Signal
+from AnyQt.QtGui import QDesktopServices
+from AnyQt.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from Orange.widgets.gui import attributeIconDict
+
+from orangecontrib.imageanalytics import user_models
+from orangecontrib.imageanalytics.catalogue import DEFAULT, MODELS, Model
+from orangecontrib.imageanalytics.widgets.destination import Destination, wrapped
+from orangecontrib.imageanalytics.widgets.user_settings import user_settings
+
+if TYPE_CHECKING:
+    from Orange.data import Variable
+    from Orange.widgets.widget import OWWidget
+
+_PROVIDER_NAMES = {
+    "cpu": "CPU",
+    "cuda": "NVIDIA GPU (CUDA)",
+    "coreml": "Apple GPU (CoreML)",
+    "directml": "GPU (DirectML)",
+}
+
+
+class Panel(QObject):
+    """The controls of the widget, in the order of the Tab key.
+
+    Attributes
+    ----------
+    models : dict of str to Model
+        All models to choose from: the catalogue's, then the user's own.
+    problems : list of str
+        What is wrong with files in the folder of the user's models.
+    """
+
+    provider_chosen = Signal()
+
+    def __init__(self, widget: OWWidget) -> None:
+        super().__init__(widget)
+        self.models: dict[str, Model] = {}
+        self.problems: list[str] = []
+        self._found: user_models.Found | None = None
+        area = widget.controlArea
+
+        self.attribute = _menu()
+        self.model = _menu()
+        self.folder = QPushButton("Models f&older", autoDefault=False, clicked=_open_folder)
+        self.folder.setToolTip("Put ONNX files of your own there, and they are listed here.")
+        self.provider = _menu()
+        self._description = wrapped(area)
+        self._form = form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("&Image attribute:", self.attribute)
+        model_row = QHBoxLayout()
+        model_row.addWidget(self.model, 1)
+        model_row.addWidget(self.folder)
+        form.addRow("&Embedder:", model_row)
+        form.labelForField(model_row).setBuddy(self.model)
+        form.addRow("Compute o&n:", self.provider)
+        box = QGroupBox("Settings", area)
+        layout = QVBoxLayout(box)
+        layout.addLayout(form)
+        layout.addWidget(self._description)
+        area.layout().addWidget(box)
+
+        self.destination = Destination(area)
+        area.layout().addWidget(self.destination)
+
+        title = MODELS[DEFAULT].title
+        self.instead = QPushButton(f"&Use {title} instead", area, autoDefault=False)
+        self.instead.setToolTip("It runs on this computer.")
+        self.instead.hide()
+        self._state = wrapped(area)
+        for part in (self.instead, self._state):
+            area.layout().addWidget(part)
+
+        self.automatically = QCheckBox("Appl&y automatically")
+        self.apply = QPushButton("&Apply", autoDefault=False)
+        self.cancel = QPushButton("&Cancel", autoDefault=False, enabled=False)
+        row = QHBoxLayout()
+        for button in (self.automatically, self.apply, self.cancel):
+            row.addWidget(button)
+        area.layout().addLayout(row)
+        self._order = (
+            self.attribute, self.model, self.folder, self.provider,
+            self.destination.agree, self.destination.url, self.destination.token,
+            self.destination.forget, self.destination.stop,
+            self.instead, self.automatically, self.apply, self.cancel,
+        )  # fmt: skip
+        for before, after in zip(self._order, self._order[1:], strict=False):
+            QWidget.setTabOrder(before, after)
+
+        self._fill_providers()
+        self.find_models()
+
+    def find_models(self) -> bool:
+        """Look for the user's own models; say whether the menu has changed."""
+        found = user_models.find()
+        if found == self._found:
+            return False
+        self._found = found
+        self.models = MODELS | found.models
+        self.problems = [problem.message for problem in found.problems]
+        self.model.clear()
+        for model in self.models.values():
+            place = "local" if model.is_local else "server"
+            self.model.addItem(f"{model.title} ({place})", model.id)
+        return True
+
+    def show_model(self, name: str) -> None:
+        """Show the model that is used."""
+        model = self.models[name]
+        self.model.setCurrentIndex(self.model.findData(name))
+        trained_on = "" if model.trained_on == "not stated" else f" Trained on {model.trained_on}."
+        self._description.setText(
+            f"{model.description}\nGives {model.dimension} numbers per image.{trained_on}"
+        )
+        self._form.setRowVisible(self.provider, model.is_local and self.provider.count() > 1)
+        self.destination.set_local(model.is_local)
+
+    def show_columns(self, columns: Sequence[Variable], used: str | None) -> None:
+        """Show the columns that may hold images, and which of them is used."""
+        self.attribute.clear()
+        for column in columns:
+            self.attribute.addItem(attributeIconDict[column], column.name, column.name)
+        self.attribute.setCurrentIndex(self.attribute.findData(used))
+        self.attribute.setEnabled(bool(columns))
+
+    def tell(self, text: str) -> None:
+        """Show what is going on, or what has been done."""
+        if text:  # Orange clears its own status when a run ends: ours says what came out
+            self._state.setText(text)
+
+    @property
+    def told(self) -> str:
+        """What `tell` was last told."""
+        return str(self._state.text())
+
+    def set_running(self, is_running: bool) -> None:
+        """Enable what makes sense now."""
+        self.cancel.setEnabled(is_running)
+
+    def _fill_providers(self) -> None:
+        """Offer GPUs that are likely there, and whatever the user has chosen before."""
+        chosen = user_settings().provider
+        offered = dict.fromkeys(["cpu", *_gpus(), chosen])
+        for name in offered:
+            self.provider.addItem(_PROVIDER_NAMES.get(name, name), name)
+        self.provider.setCurrentIndex(self.provider.findData(chosen))
+        self.provider.activated.connect(self._provider_activated)
+
+    def _provider_activated(self) -> None:
+        user_settings().provider = self.provider.currentData()
+        self.provider_chosen.emit()
+
+
+def _menu() -> QComboBox:
+    menu = QComboBox(
+        sizeAdjustPolicy=QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon,
+        minimumContentsLength=20,
+    )
+    menu.setMaxVisibleItems(20)
+    return menu
+
+
+def _open_folder() -> None:
+    folder = user_models.default_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+
+def _gpus() -> list[str]:
+    """Tell by its package what the installed onnxruntime can use.
+
+    Asking onnxruntime itself would load its DLLs beside PyQt's, which clash on Windows.
+    """
+    gpus = ["coreml"] if sys.platform == "darwin" else []
+    for package, name in (("onnxruntime-gpu", "cuda"), ("onnxruntime-directml", "directml")):
+        try:
+            importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        gpus.append(name)
+    return gpus

@@ -1,0 +1,189 @@
+"""One run of the widget: what its thread does, from a table to two tables."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from orangecontrib.imageanalytics.outcome import Outcome, Reason, Skipped
+from orangecontrib.imageanalytics.widgets.user_settings import user_settings
+
+if TYPE_CHECKING:
+    from Orange.data import Table
+    from Orange.widgets.utils.concurrent import TaskState
+
+#: Seconds between two signs of progress: a warm run of 10 000 images takes a second or two, and
+#: a signal for each would keep the GUI thread busy.
+_INTERVAL = 0.05
+#: Skipped images that the report names; all of them are in the second output.
+_NAMED = 100
+#: A data URI is no name.
+_LONGEST_NAME = 120
+
+
+class Interrupted(Exception):
+    """The run is not wanted any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to embed, with what.
+
+    Attributes
+    ----------
+    table : Table
+        The images.
+    attribute : str
+        The name of their column.
+    model, title : str
+        Id of the model, and its name for people.
+    server_url : str, optional
+        Address of the server that computes it.
+    provider : str
+        What computes a local model.
+    host : str, optional
+        That server's name, by which the user's token for it is kept.
+    """
+
+    table: Table
+    attribute: str
+    model: str
+    title: str
+    server_url: str | None = None
+    provider: str = "cpu"
+    host: str | None = None
+
+    def is_same(self, other: Request | None) -> bool:
+        """Whether it would give the same, if the images' files have not changed."""
+        return (
+            other is not None
+            and self.table is other.table
+            and (self.attribute, self.model, self.server_url, self.provider)
+            == (other.attribute, other.model, other.server_url, other.provider)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What came out of a run.
+
+    Attributes
+    ----------
+    request : Request
+        What it was.
+    embedded, skipped : Table, optional
+        The two tables.
+    reasons : Counter of Reason
+        How many images were skipped for each reason.
+    examples : list of (str, str)
+        The first skipped images: name, and reason with details.
+    lost : str, optional
+        How the server was lost half-way.
+    """
+
+    request: Request
+    embedded: Table | None
+    skipped: Table | None
+    reasons: Counter[Reason]
+    examples: list[tuple[str, str]]
+    lost: str | None = None
+
+    @property
+    def n_skipped(self) -> int:
+        """The number of skipped images."""
+        return self.reasons.total()
+
+    @property
+    def n_embedded(self) -> int:
+        """The number of embedded images."""
+        return len(self.request.table) - self.n_skipped
+
+    @property
+    def skips(self) -> str:
+        """The skipped images in words, or an empty text."""
+        if not self.reasons:
+            return ""
+        parts = ", ".join(f"{count} {reason}" for reason, count in self.reasons.most_common())
+        return f"{_images(self.n_skipped)} skipped: {parts}"
+
+    @property
+    def summary(self) -> str:
+        """What came out, for people."""
+        text = f"{_images(self.n_embedded)} embedded ({self.request.title})."
+        if self.reasons:
+            text += f"\n{self.skips}."
+        return f"{text}\n{self.lost}" if self.lost else text
+
+
+def _images(count: int) -> str:
+    return f"{count} image" if count == 1 else f"{count} images"
+
+
+def embed(request: Request, state: TaskState) -> Finished:
+    """Embed a table's images and build both tables; runs in a thread.
+
+    Raises
+    ------
+    Interrupted
+        If that was asked for, within a tenth of a second.
+    EmbeddingError
+        What stops the run.
+    """
+    # The facade and all that it needs are loaded by the first run, not by the start of Orange.
+    from orangecontrib.imageanalytics import tables
+    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+
+    references = tables.references(request.table, request.attribute)
+    token = user_settings().token(request.host) if request.host is not None else None
+    tell = _Progress(state, len(references), request.title)
+    tell(0.0)
+    with ImageEmbedder(
+        request.model, request.server_url, token=token, provider=request.provider
+    ) as embedder:
+        outcomes = list(embedder.outcomes(references, callback=tell))
+        lost = embedder.lost
+    embedded, skipped, _ = tables.with_embeddings(request.table, outcomes)
+    if state.is_interruption_requested():
+        raise Interrupted
+    return Finished(
+        request,
+        embedded,
+        skipped,
+        Counter(skip.reason for skip in outcomes if isinstance(skip, Skipped)),
+        list(islice(_skips(references, outcomes), _NAMED)),
+        lost,
+    )
+
+
+class _Progress:
+    """The one callback: tells how far it is, and ends a run that is not wanted any more."""
+
+    def __init__(self, state: TaskState, count: int, title: str) -> None:
+        self._state = state
+        self._count = count
+        self._title = title
+        self._told = self._next = -1.0
+
+    def __call__(self, fraction: float) -> None:
+        if self._state.is_interruption_requested():
+            raise Interrupted
+        now = time.monotonic()
+        if fraction <= self._told or (now < self._next and fraction < 1):
+            return
+        self._told, self._next = fraction, now + _INTERVAL
+        self._state.set_progress_value(100 * fraction)
+        done = round(fraction * self._count)
+        self._state.set_status(f"Embedding {done} of {self._count} ({self._title})")
+
+
+def _skips(references: list[str | None], outcomes: list[Outcome]) -> Iterator[tuple[str, str]]:
+    for reference, outcome in zip(references, outcomes, strict=True):
+        if isinstance(outcome, Skipped):
+            name = reference or "(missing value)"
+            if len(name) > _LONGEST_NAME:
+                name = f"{name[:_LONGEST_NAME]}..."
+            yield name, str(outcome)

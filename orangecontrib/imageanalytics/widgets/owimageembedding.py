@@ -1,0 +1,353 @@
+"""The widget Image Embedding: a table of images in, a table of numbers out."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import Executor
+from typing import Any
+
+from AnyQt.QtCore import QEvent
+from Orange.data import Table
+from Orange.widgets.settings import Setting
+from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
+from Orange.widgets.utils.sql import check_sql_input
+from Orange.widgets.widget import Input, Msg, Output, OWWidget
+
+from orangecontrib.imageanalytics import tables
+from orangecontrib.imageanalytics.catalogue import DEFAULT
+from orangecontrib.imageanalytics.outcome import (
+    EmbeddingConnectionError,
+    EmbeddingError,
+    ServerRefusedError,
+)
+from orangecontrib.imageanalytics.widgets import migration
+from orangecontrib.imageanalytics.widgets.embedding_panel import Panel
+from orangecontrib.imageanalytics.widgets.embedding_report import report
+from orangecontrib.imageanalytics.widgets.embedding_run import Finished, Request, embed
+from orangecontrib.imageanalytics.widgets.user_settings import user_settings
+
+
+class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
+    """Embeds the images of a table with a pretrained network, here or on a server."""
+
+    name = "Image Embedding"
+    description = "Turn images into numbers with a pretrained neural network."
+    keywords = "image embedding, image, picture, photo, features, neural network, deep learning"
+    icon = "icons/ImageEmbedding.svg"
+    category = "Image Analytics"
+    priority = 150
+
+    class Inputs:
+        images = Input("Images", Table)
+
+    class Outputs:
+        embeddings = Output("Embeddings", Table, default=True)
+        skipped_images = Output("Skipped Images", Table)
+
+    class Error(OWWidget.Error):
+        no_image_attribute = Msg(
+            "The data has no column of images: it must be a text or categorical meta attribute."
+        )
+        bad_address = Msg("{}")
+        unreachable = Msg("{}")
+        refused = Msg("{}")
+        failed = Msg("{}")
+        no_memory = Msg("There is not enough memory for the embeddings of so many images.")
+        unexpected = Msg("The embedding failed unexpectedly: {}")
+
+    class Warning(OWWidget.Warning):
+        no_data = Msg("The data has no rows.")
+        consent = Msg("No image has been sent. Agree to send them, or choose a local embedder.")
+        skipped = Msg("{}")
+        server_lost = Msg("{} (Press Apply.)")
+        model_files = Msg("{}")
+
+    class Information(OWWidget.Information):
+        no_such_model = Msg("There is no embedder '{}' here; {} is used.")
+        cancelled = Msg("Cancelled. What was computed is kept: Apply goes on from there.")
+
+    want_main_area = False
+    resizing_enabled = False
+    settings_version = 3  # above all that the public add-on has used
+
+    # The saved choices: what is really used is `attribute_used` and `model_used`.
+    attribute: str | None = Setting(None)
+    attribute_index: int | None = Setting(None, schema_only=True)
+    model: str = Setting(DEFAULT)
+    auto_apply: bool = Setting(True)
+
+    def __init__(self) -> None:
+        OWWidget.__init__(self)
+        ConcurrentWidgetMixin.__init__(self)
+        self.data: Table | None = None
+        self.finished: Finished | None = None
+        self.is_sent = False  # whether the outputs are those of `finished`
+        self._is_pending = False  # whether Apply would compute something new
+        self.panel = Panel(self)
+        self.panel.attribute.activated.connect(self._attribute_chosen)
+        self.panel.model.activated.connect(self._model_chosen)
+        self.panel.provider_chosen.connect(self._inputs_changed)
+        self.panel.destination.changed.connect(self._destination_changed)
+        self.panel.destination.agreed.connect(self._agreed)
+        self.panel.instead.clicked.connect(self._use_default_instead)
+        self.panel.automatically.toggled.connect(self._automatically_toggled)
+        self.panel.apply.clicked.connect(self.apply)
+        self.panel.cancel.clicked.connect(self.cancel_run)
+        self.statusMessageChanged.connect(self.panel.tell)
+        self.panel.automatically.setChecked(self.auto_apply)
+        self._show_models()
+        self._show_data()
+
+    # ---- what goes in
+
+    @Inputs.images
+    @check_sql_input
+    def set_images(self, data: Table | None) -> None:
+        """Take a table; a run on another one ends."""
+        if self.finished is not None and self.finished.request.table is not data:
+            self.finished = None
+        self.data = data
+        self._show_data()
+        self._inputs_changed()
+
+    @property
+    def attribute_used(self) -> str | None:
+        """The column of images: the saved one if it is there, else the likeliest one."""
+        columns = [] if self.data is None else tables.image_columns(self.data)
+        names = [column.name for column in columns]
+        if self.attribute in names:
+            return self.attribute
+        index = self.attribute_index
+        if index is not None and 0 <= index < len(names):
+            return str(names[index])
+        return str(names[0]) if names else None
+
+    @property
+    def model_used(self) -> str:
+        """The id of the saved model if it is there, else of the default one."""
+        return self.model if self.model in self.panel.models else DEFAULT
+
+    def _attribute_chosen(self) -> None:
+        self.attribute = self.panel.attribute.currentData()
+        self.attribute_index = None
+        self._inputs_changed()
+
+    def _model_chosen(self) -> None:
+        self.model = self.panel.model.currentData()
+        self._show_model()
+        self._inputs_changed()
+
+    def _use_default_instead(self) -> None:
+        self.model = DEFAULT
+        self._show_model()
+        self.apply()
+
+    def _show_models(self) -> None:
+        problems = self.panel.problems
+        self.Warning.model_files("\n".join(problems), shown=bool(problems))
+        self._show_model()
+
+    def _show_model(self) -> None:
+        used = self.model_used
+        self.panel.show_model(used)
+        title = self.panel.models[used].title
+        self.Information.no_such_model(self.model, title, shown=self.model != used)
+
+    def _show_data(self) -> None:
+        columns = [] if self.data is None else tables.image_columns(self.data)
+        self.panel.show_columns(columns, self.attribute_used)
+        self.Error.no_image_attribute(shown=self.data is not None and not columns)
+        self.Warning.no_data(shown=self.data is not None and len(self.data) == 0)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Look again for the user's models when the user comes back to the window."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():
+            before = self.model_used
+            if self.panel.find_models():
+                self._show_models()
+                if self.model_used != before:
+                    self._inputs_changed()
+
+    # ---- when to run
+
+    def _inputs_changed(self) -> None:
+        """End what runs; begin anew, unless the same has been computed or Apply is awaited."""
+        self._end_run()
+        self._clear_outcome()
+        request = self._request()
+        if request is not None and self._is_finished(request):
+            self._is_pending = False
+            self._show_outcome()
+        elif self.auto_apply or request is None:
+            self._run(request)
+        else:
+            self._is_pending = True
+            self.panel.tell("Press Apply to embed the images.")
+
+    def _is_finished(self, request: Request) -> bool:
+        done = self.finished
+        return done is not None and done.n_skipped == 0 and request.is_same(done.request)
+
+    def _destination_changed(self) -> None:
+        request = self._request()
+        done = self.finished
+        if self.task is None and self.is_sent and done and done.request.is_same(request):
+            return  # what was computed stays right, whether or not more may be sent
+        self._inputs_changed()
+
+    def _agreed(self) -> None:
+        if self.task is None and not self.is_sent:
+            self.apply()
+
+    def _automatically_toggled(self, automatically: bool) -> None:
+        self.auto_apply = automatically
+        if automatically and self._is_pending:
+            self.apply()
+
+    def apply(self) -> None:
+        """Run, whatever was computed before."""
+        self._end_run()
+        self._clear_outcome()
+        self._run(self._request())
+
+    def cancel_run(self) -> None:
+        """End what runs, as the user wants."""
+        if self.task is not None:
+            self._end_run()
+            self._is_pending = True
+            self.Information.cancelled()
+            self.panel.tell("Cancelled.")
+
+    def _request(self) -> Request | None:
+        """Say what would be computed now; None if something is missing for it."""
+        attribute = self.attribute_used
+        if not self.data or attribute is None:
+            return None
+        model = self.panel.models[self.model_used]
+        if model.is_local:
+            provider = user_settings().provider
+            return Request(self.data, attribute, model.id, model.title, provider=provider)
+        server = self.panel.destination
+        self.Error.bad_address(server.problem, shown=bool(server.problem))
+        if server.problem:
+            return None
+        return Request(
+            self.data, attribute, model.id, model.title, server.address, host=server.host
+        )
+
+    def _run(self, request: Request | None) -> None:
+        self._is_pending = False
+        self._clear_outputs()
+        if request is None:
+            self.panel.tell("Nothing is embedded." if self.data else "No data.")
+        elif request.host is not None and not user_settings().may_send_to(request.host):
+            self.Warning.consent()
+            self.panel.tell("Waiting for your consent.")
+        else:
+            self.panel.set_running(True)
+            self.panel.tell(f"Starting {request.title}...")
+            self.start(embed, request)
+
+    def _end_run(self) -> None:
+        self.cancel()
+        self.panel.set_running(False)
+
+    # ---- what comes out
+
+    def on_partial_result(self, result: object) -> None:
+        """There are none."""
+
+    def on_done(self, result: Finished) -> None:
+        """Send both tables."""
+        self.panel.set_running(False)
+        self.finished = result
+        self.is_sent = False
+        self._show_outcome()
+
+    def on_exception(self, ex: Exception) -> None:
+        """Say what stopped the run."""
+        self.panel.set_running(False)
+        self.panel.tell(str(ex) if isinstance(ex, EmbeddingError) else "Nothing is embedded.")
+        if isinstance(ex, EmbeddingConnectionError):
+            self.Error.unreachable(ex)
+        elif isinstance(ex, ServerRefusedError):
+            self.Error.refused(ex)
+        elif isinstance(ex, EmbeddingError):
+            self.Error.failed(ex)
+        elif isinstance(ex, MemoryError):
+            self.Error.no_memory()
+        else:
+            self.Error.unexpected(str(ex) or type(ex).__name__, exc_info=ex)
+            # To Orange's reporter. Raised here, it would leave the widget marked as busy.
+            sys.excepthook(type(ex), ex, ex.__traceback__)
+        self.panel.instead.setVisible(isinstance(ex, (ConnectionError, ServerRefusedError)))
+
+    def _show_outcome(self) -> None:
+        done = self.finished
+        assert done is not None
+        if not self.is_sent:
+            self.Outputs.embeddings.send(done.embedded)
+            self.Outputs.skipped_images.send(done.skipped)
+            self.is_sent = True
+        self.panel.tell(done.summary)
+        self.Warning.skipped(done.skips, shown=done.n_skipped > 0)
+        if done.lost:
+            self.Warning.server_lost(done.lost)
+        self.panel.instead.setVisible(bool(done.lost))
+
+    def _clear_outcome(self) -> None:
+        for message in (
+            self.Error.bad_address,
+            self.Error.unreachable,
+            self.Error.refused,
+            self.Error.failed,
+            self.Error.no_memory,
+            self.Error.unexpected,
+            self.Warning.consent,
+            self.Warning.skipped,
+            self.Warning.server_lost,
+            self.Information.cancelled,
+        ):
+            message.clear()
+        self.panel.instead.hide()
+
+    def _clear_outputs(self) -> None:
+        self.Outputs.embeddings.send(None)
+        self.Outputs.skipped_images.send(None)
+        self.is_sent = False
+
+    # ---- the rest of a widget's life
+
+    def cancel(self) -> None:
+        """End what runs; its thread notices within a tenth of a second."""
+        if self.task is not None:
+            # The thread may outlive the widget, and needs this until it ends.
+            self.task.setParent(None)
+        super().cancel()
+
+    def onDeleteWidget(self) -> None:
+        """End what runs, without waiting for its thread.
+
+        Orange's own `shutdown` waits: 160 ms in which the window would stand still.
+        """
+        self.panel.destination.let_go()
+        self.cancel()
+        executor: Executor = self._ConcurrentMixin__executor
+        executor.shutdown(wait=False)
+        super().onDeleteWidget()
+
+    def send_report(self) -> None:
+        """Say what was embedded with what, and what was skipped and why."""
+        report(self)
+
+    @classmethod
+    def migrate_settings(cls, settings: dict[str, Any], version: int | None) -> None:
+        """Take the settings of any version, the public add-on's included."""
+        migration.migrate(settings)
+
+
+if __name__ == "__main__":
+    from Orange.widgets.utils.widgetpreview import WidgetPreview
+
+    WidgetPreview(OWImageEmbedding).run()
