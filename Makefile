@@ -1,0 +1,49 @@
+# Everyday chores, one command each. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export QT_QPA_PLATFORM ?= offscreen
+
+.DEFAULT_GOAL := help
+.PHONY: help demo orange test lint bench docs dist clean
+
+help:  ## list the chores
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+
+# One environment for all chores; made anew when what the package needs changes.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[test,doc]'
+	touch $@
+
+$(VENV)/demo: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+demo: $(VENV)/demo  ## embed the photos of examples/ and show which are alike
+	$(BIN)/python examples/demo.py examples/photos demo
+
+orange: $(VENV)/installed  ## open Orange with the example workflow
+	QT_QPA_PLATFORM= $(BIN)/python -m Orange.canvas examples/image-clustering.ows
+
+test: $(VENV)/installed  ## run the whole suite, without a screen
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed  ## print the figures of the README
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/installed  ## build the documentation
+	$(BIN)/python -m sphinx -W --keep-going -b html doc doc/_build/html
+
+dist: docs  ## build the wheel and the source distribution, with the help inside
+	$(BIN)/python -m build
+
+clean:  ## remove what the chores made
+	rm -rf $(VENV) build dist demo doc/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache
