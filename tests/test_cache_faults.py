@@ -24,8 +24,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orangecontrib.imageanalytics import cache_disk, cache_file, cache_writer
-from orangecontrib.imageanalytics.cache import Cache, WebRow
+from orangecontrib.imageanalytics.cache import Cache, WebRow, disk, file, writer
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs what POSIX systems have")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs what Linux has")
@@ -35,7 +34,7 @@ PRELUDE = """
 import hashlib, os, sqlite3, sys, time
 from pathlib import Path
 import numpy as np
-from orangecontrib.imageanalytics import cache_writer
+from orangecontrib.imageanalytics.cache import writer
 from orangecontrib.imageanalytics.cache import Cache
 
 def content(number):
@@ -139,7 +138,7 @@ def test_twenty_kills_leave_a_sound_file_with_all_but_the_last_moment(folder, tm
     # Five at a time, on one file, committing every 0.2 s so that a round is short. What was added
     # a second before the kill must be there: the period and 0.8 s for the commit itself.
     program = """
-        cache_writer.PERIOD = 0.2
+        writer.PERIOD = 0.2
         cache = Cache(folder)
         log = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
         number = int(sys.argv[3])
@@ -363,7 +362,7 @@ def test_of_damaged_files_the_latest_is_kept_and_clearing_all_removes_it(folder,
 
 def test_a_file_that_is_damaged_again_and_again_is_left_alone(folder, filled, warnings):
     with Cache(folder) as cache:
-        for _ in range(cache_disk.SET_ASIDE + 3):
+        for _ in range(disk.SET_ASIDE + 3):
             cache._disk.file.close()
             overwrite_everything(filled)
             add(cache, range(10))
@@ -534,7 +533,7 @@ def test_a_drive_that_cannot_share_a_database_costs_the_cache_and_one_warning(
 
     # SQLite's own layer for file systems without locks; the log needs shared memory.
     sqlite3_connect = sqlite3.connect
-    monkeypatch.setattr(cache_file.sqlite3, "connect", connect)
+    monkeypatch.setattr(file.sqlite3, "connect", connect)
     assert_works_without(Cache(folder), warnings)
 
 
@@ -561,7 +560,7 @@ def holding(folder: Path, request: pytest.FixtureRequest) -> Iterator[subprocess
 
 @pytest.mark.parametrize("holding", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"], indirect=True)
 def test_a_locked_file_is_waited_for(folder, warnings, holding, monkeypatch):
-    monkeypatch.setattr(cache_file, "WRITE_TIMEOUT", 0.1)
+    monkeypatch.setattr(file, "WRITE_TIMEOUT", 0.1)
     with Cache(folder) as cache:
         add(cache, range(10))
         assert kept(cache, range(10)) == list(range(10))
@@ -579,9 +578,9 @@ def test_a_locked_file_is_waited_for(folder, warnings, holding, monkeypatch):
 def test_a_file_that_stays_locked_costs_what_waits_and_one_warning(
     folder, warnings, holding, monkeypatch
 ):
-    monkeypatch.setattr(cache_file, "WRITE_TIMEOUT", 0.1)
-    monkeypatch.setattr(cache_writer, "PERIOD", 0.05)
-    monkeypatch.setattr(cache_writer, "PATIENCE", 0.3)
+    monkeypatch.setattr(file, "WRITE_TIMEOUT", 0.1)
+    monkeypatch.setattr(writer, "PERIOD", 0.05)
+    monkeypatch.setattr(writer, "PATIENCE", 0.3)
     with Cache(folder) as cache:
         for number in (100, 200):
             add(cache, range(number, number + 10))
@@ -598,9 +597,9 @@ def test_a_file_that_stays_locked_costs_what_waits_and_one_warning(
 
 @pytest.mark.parametrize("holding", ["BEGIN IMMEDIATE"], indirect=True)
 def test_what_waits_for_a_locked_file_takes_little_memory(folder, warnings, holding, monkeypatch):
-    monkeypatch.setattr(cache_file, "WRITE_TIMEOUT", 0.1)
-    monkeypatch.setattr(cache_writer, "BACKLOG", 1_000_000)
-    monkeypatch.setattr(cache_writer, "STALL", 0.2)
+    monkeypatch.setattr(file, "WRITE_TIMEOUT", 0.1)
+    monkeypatch.setattr(writer, "BACKLOG", 1_000_000)
+    monkeypatch.setattr(writer, "STALL", 0.2)
     with Cache(folder) as cache:
         add(cache, range(1000))
         assert 0 < len(kept(cache, range(1000))) < 500
@@ -618,7 +617,7 @@ def test_closing_does_not_wait_for_a_locked_file_for_ever(folder, warnings, hold
 
 
 def test_a_program_that_fills_the_cache_faster_than_the_disk_loses_nothing(folder, monkeypatch):
-    monkeypatch.setattr(cache_writer, "BACKLOG", 100_000)
+    monkeypatch.setattr(writer, "BACKLOG", 100_000)
     with Cache(folder) as cache:
         add(cache, range(2000))
     with Cache(folder) as cache:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-    from orangecontrib.imageanalytics.cache_file import CacheFile
+    from orangecontrib.imageanalytics.cache.file import CacheFile
 
 #: Trimming leaves this share of the limit in use, so that it is needed only now and then.
 TRIMMED = 0.9

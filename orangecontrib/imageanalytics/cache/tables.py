@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.cache_keys import checksum
+from orangecontrib.imageanalytics.cache.keys import checksum
 
 if TYPE_CHECKING:
     import sqlite3

@@ -1,10 +1,10 @@
 """The cache: the hash of an image's content and a model's fingerprint -> the vector, on disk.
 
-The rest of the package sees this file alone. Behind it are `cache_keys` (what things are filed
-under), `cache_writer` (additions wait in memory and are written once a second), `cache_disk` (what
-goes wrong costs a warning, not the run), `cache_file` and `cache_fault` (SQLite's file, its
-connections, transactions and faults), `cache_tables` (the tables, what is asked of them and
-written into them) and `cache_space` (the limit on the file's size).
+The rest of the package sees this file alone. Behind it are `keys` (what things are filed
+under), `writer` (additions wait in memory and are written once a second), `disk` (what
+goes wrong costs a warning, not the run), `file` and `fault` (SQLite's file, its
+connections, transactions and faults), `tables` (the tables, what is asked of them and
+written into them) and `space` (the limit on the file's size).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orangecontrib.imageanalytics.cache_disk import Disk
-from orangecontrib.imageanalytics.cache_keys import (
+from orangecontrib.imageanalytics.cache.disk import Disk
+from orangecontrib.imageanalytics.cache.keys import (
     checksum,
     file_state,
     is_settled,
@@ -26,7 +26,7 @@ from orangecontrib.imageanalytics.cache_keys import (
     unpack,
     url_digest,
 )
-from orangecontrib.imageanalytics.cache_tables import (
+from orangecontrib.imageanalytics.cache.tables import (
     FILE,
     FILE_AND_VECTOR,
     SIZE,
@@ -35,7 +35,7 @@ from orangecontrib.imageanalytics.cache_tables import (
     NewVector,
     WebRow,
 )
-from orangecontrib.imageanalytics.cache_writer import WriteBehind
+from orangecontrib.imageanalytics.cache.writer import WriteBehind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

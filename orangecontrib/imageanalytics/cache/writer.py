@@ -7,12 +7,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.cache_tables import Batch
+from orangecontrib.imageanalytics.cache.tables import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orangecontrib.imageanalytics.cache_disk import Disk
+    from orangecontrib.imageanalytics.cache.disk import Disk
 
 #: Seconds from the first addition to the commit of all that came since.
 PERIOD = 1.0

@@ -11,8 +11,8 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from orangecontrib.imageanalytics.cache_fault import Fault, NotOursError
-from orangecontrib.imageanalytics.cache_tables import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from orangecontrib.imageanalytics.cache.fault import Fault, NotOursError
+from orangecontrib.imageanalytics.cache.tables import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

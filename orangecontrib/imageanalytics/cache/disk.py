@@ -6,15 +6,15 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from orangecontrib.imageanalytics import cache_space
-from orangecontrib.imageanalytics.cache_fault import Fault, Trouble
-from orangecontrib.imageanalytics.cache_file import CacheFile
-from orangecontrib.imageanalytics.cache_tables import SIZES
+from orangecontrib.imageanalytics.cache import space
+from orangecontrib.imageanalytics.cache.fault import Fault, Trouble
+from orangecontrib.imageanalytics.cache.file import CacheFile
+from orangecontrib.imageanalytics.cache.tables import SIZES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orangecontrib.imageanalytics.cache_tables import Batch
+    from orangecontrib.imageanalytics.cache.tables import Batch
 
 #: Damaged files set aside before a cache gives up: then it is the disk that is broken.
 SET_ASIDE = 3
@@ -61,9 +61,9 @@ class Disk:
             try:
                 with self.file.transaction() as db:
                     batch.write(db, int(time.time()))
-                    full = cache_space.in_use(db) > self.limit
+                    full = space.in_use(db) > self.limit
                 if full:
-                    cache_space.trim(self.file, self.limit)
+                    space.trim(self.file, self.limit)
                 break
             except Fault as fault:
                 if self._mend(fault):
@@ -82,7 +82,7 @@ class Disk:
         if not self.reads or not self.file.exists():
             return 0
         try:
-            dropped = cache_space.clear(self.file, model)
+            dropped = space.clear(self.file, model)
             self.writes = True  # if the disk was full, now there is space
         except Fault as fault:
             dropped = 0
