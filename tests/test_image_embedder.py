@@ -6,6 +6,8 @@ import io
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from Orange.data import DiscreteVariable, Domain, StringVariable, Table
 from PIL import Image
 
+from orangecontrib.imageanalytics import catalogue
 from orangecontrib.imageanalytics.image_embedder import (
     MODELS,
     Embedded,
@@ -20,7 +23,8 @@ from orangecontrib.imageanalytics.image_embedder import (
     Reason,
     Skipped,
 )
-from orangecontrib.imageanalytics.outcome import ColumnError, InputTypeError
+from orangecontrib.imageanalytics.outcome import ColumnError, InputTypeError, ModelFileError
+from tests.web_server import WebServer, answer, hang
 
 
 class Stop(Exception):
@@ -288,3 +292,47 @@ def test_many_images_of_one_size_in_bytes_each_get_their_own_vector(tmp_path):
         vectors = embedder(paths)
         alone = [embedder([path.read_bytes()])[0] for path in paths]
     np.testing.assert_array_equal(vectors, alone)
+
+
+def test_web_images_are_not_downloaded_again(photos):
+    body = photos[0].read_bytes()
+    with WebServer() as server:
+        url = server.on("/photo.png", answer(body, {"ETag": '"1"', "Cache-Control": "max-age=60"}))
+        gone = server.url("/gone.png")
+        with ImageEmbedder() as embedder:
+            first = list(embedder.outcomes([url, photos[1], gone, url]))
+            second = list(embedder.outcomes([url]))
+            expected = embedder([photos[0]])[0]
+        assert server.targets().count("/photo.png") == 1
+    assert first[2].reason is Reason.NOT_DOWNLOADED
+    for outcome in (first[0], first[3], second[0]):
+        np.testing.assert_array_equal(outcome.vector, expected)
+
+
+def test_stopping_while_every_download_hangs(no_new_workers):
+    def stop(share: float) -> None:
+        if time.monotonic() - begun > 0.3:
+            raise Stop
+
+    with WebServer() as server:
+        urls = [server.on(f"/{n}.png", hang) for n in range(30)]
+        begun = time.monotonic()
+        with pytest.raises(Stop):
+            ImageEmbedder()(urls, callback=stop)
+        assert time.monotonic() - begun < 5
+
+
+def test_a_model_of_the_users_own(photos, tmp_path):
+    shutil.copy(catalogue.WEIGHTS / "squeezenet.onnx", tmp_path / "my-model.onnx")
+    with ImageEmbedder("my-model", models_folder=tmp_path) as own, ImageEmbedder() as bundled:
+        np.testing.assert_array_equal(own(photos[:1]), bundled(photos[:1]))
+    (tmp_path / "broken.onnx").write_text("no model")
+    with pytest.raises(ModelFileError, match=r"broken\.onnx"):
+        ImageEmbedder("broken", models_folder=tmp_path)
+
+
+def test_on_another_executor(photos):
+    with ThreadPoolExecutor(2) as executor, ImageEmbedder(cache=False) as here:
+        there = ImageEmbedder(cache=False, executor=executor, workers=2)
+        np.testing.assert_array_equal(there(photos[:4]), here(photos[:4]))
+        there.close()
