@@ -26,7 +26,7 @@ demo: $(VENV)/demo  ## embed the photos of examples/ and show which are alike
 	$(BIN)/python examples/demo.py examples/photos demo
 
 orange: $(VENV)/installed  ## open Orange with the example workflow
-	QT_QPA_PLATFORM= $(BIN)/python -m Orange.canvas examples/image-clustering.ows
+	env -u QT_QPA_PLATFORM $(BIN)/python -m Orange.canvas examples/image-clustering.ows
 
 test: $(VENV)/installed  ## run the whole suite, without a screen
 	$(BIN)/python -m pytest
@@ -36,14 +36,17 @@ lint: $(VENV)/installed  ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/installed  ## print the figures of the README
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/installed  ## print the figures of the README (OPTIONS='--quick --photos FOLDER')
+	$(BIN)/python -m benchmarks $(OPTIONS)
 
 docs: $(VENV)/installed  ## build the documentation
 	$(BIN)/python -m sphinx -W --keep-going -b html doc doc/_build/html
 
 dist: docs  ## build the wheel and the source distribution, with the help inside
+	rm -rf build dist orangecontrib/imageanalytics/help
+	cp -r doc/_build/html orangecontrib/imageanalytics/help
 	$(BIN)/python -m build
+	rm -rf orangecontrib/imageanalytics/help
 
 clean:  ## remove what the chores made
 	rm -rf $(VENV) build dist demo doc/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -160,14 +160,14 @@ def test_closing_cancels_what_is_unfinished_and_ends_the_workers(engine):
 
 
 def test_large_images_wait_for_their_share_of_the_memory():
-    engine = Engine(MeanColour(), workers=2, budget=8_000_000)
+    engine = Engine(MeanColour(), workers=2, budget=80_000_000)
     try:
-        large = png((9, 9, 9), (500, 500))  # 3 MB, more than a worker's ordinary 2
+        large = png((9, 9, 9), (2000, 2000))  # more than the 20 MB that each worker may take
         futures = [
             engine.submit(Task(data=large if n % 3 == 0 else png(GREYS[n]))) for n in range(20)
         ]
         results = [future.result(timeout=60).payload for future in futures]
-        huge = engine.submit(Task(data=png((9, 9, 9), (3000, 3000)))).result(timeout=60).payload
+        huge = engine.submit(Task(data=png((9, 9, 9), (6000, 6000)))).result(timeout=60).payload
     finally:
         engine.close()
     assert not [result for result in results if isinstance(result, Skipped)]

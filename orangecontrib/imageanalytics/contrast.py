@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageChops
 
-from orangecontrib.imageanalytics.formats import Unreadable
+from orangecontrib.imageanalytics.formats import Unreadable, tiff_tags
 from orangecontrib.imageanalytics.outcome import Reason
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def to_float(image: Image.Image) -> tuple[Image.Image, float, float]:
     is_integer = image.mode != "F"
     values = image.convert("F")
     if is_integer:
-        black, white = values.getextrema()
+        black, white = _extrema(values)
         bits = depth(white) if black >= 0 else None
         return values, *((0.0, 2.0**bits - 1) if bits else (black, white))
     ranges = [
@@ -81,6 +81,11 @@ def to_grey(values: Image.Image, black: float, white: float) -> Image.Image:
     return Image.fromarray(np.rint(share * 255).clip(0, 255).astype(np.uint8))
 
 
+def is_negative(image: Image.Image) -> bool:
+    """Whether a deep TIFF has white as its zero: Pillow passes that by if there are 16 bits."""
+    return tiff_tags(image).get(_PHOTOMETRIC) == 0
+
+
 def _bands(image: Image.Image) -> Iterator[tuple[int, NDArray[np.float32]]]:
     width, height = image.size
     rows = max(1, _BAND // width)
@@ -91,8 +96,8 @@ def _bands(image: Image.Image) -> Iterator[tuple[int, NDArray[np.float32]]]:
 #: Where a JPEG 2000's main header is looked for, in bytes; profiles may stand before it.
 _JPEG_2000_HEADER = 1_000_000
 
-#: TIFF's tag that gives each channel's number of bits.
-_BITS_PER_SAMPLE = 258
+# Tags of TIFF.
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR_CONFIGURATION = 258, 262, 284
 
 #: Unpacking with the other byte order takes the low byte of each pair for the high one.
 _LOW_BYTES = {
@@ -114,7 +119,7 @@ def is_deep_colour(image: ImageFile) -> bool:
         return False
     if any("16" in f"{tile.codec_name} {_rawmode(tile)}" for tile in image.tile):
         return True
-    if image.format == "TIFF" and max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))) > 8:
+    if image.format == "TIFF" and max(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))) > 8:
         raise Unreadable(
             Reason.UNSUPPORTED,
             "a TIFF with 16-bit colours in separate planes; save it with interleaved colours",
@@ -144,13 +149,26 @@ def colour(image: ImageFile, again: Callable[[], ImageFile]) -> Image.Image:
     """
     key = image.info.pop("transparency", None)
     image.load()
-    peak = max(
-        image.getchannel(band).getextrema()[1] for band in image.getbands() if band != "A"
-    )
-    bits = depth(256 * peak + 255)
+    peak = max(_extrema(image.getchannel(band))[1] for band in image.getbands() if band != "A")
+    bits = depth(256 * peak + 255) or 16
     if bits == 16 and key is None:
         return image
     return _combined(image, _low_bytes(again(), bits), 2**bits - 1, key)
+
+
+def _extrema(image: Image.Image) -> tuple[float, float]:
+    """Return the smallest and the largest value of a picture of one channel."""
+    low, high = image.getextrema()
+    assert not isinstance(low, tuple) and not isinstance(high, tuple)
+    return low, high
+
+
+def scale_colour_key(image: ImageFile) -> None:
+    """Scale a PNG's transparent grey value as Pillow scales 2 and 4 bits, before it is loaded."""
+    key = image.info.get("transparency")
+    steps = {"L;2": 85, "L;4": 17}
+    if image.format == "PNG" and isinstance(key, int) and image.tile:
+        image.info["transparency"] = key * steps.get(_rawmode(image.tile[0]), 1)
 
 
 def _rawmode(tile: _Tile) -> str:
@@ -160,6 +178,7 @@ def _rawmode(tile: _Tile) -> str:
 
 def _jpeg_2000_depth(image: ImageFile) -> int:
     """Read the first channel's number of bits from the SIZ segment (ISO 15444-1, A.5.1)."""
+    assert image.fp is not None
     image.fp.seek(0)
     data = image.fp.read(_JPEG_2000_HEADER)
     at = data.find(b"\xff\x4f\xff\x51")
@@ -171,7 +190,8 @@ def _low_bytes(image: ImageFile, bits: int) -> Image.Image:
     rawmodes = {_rawmode(tile) for tile in image.tile}
     rawmode = rawmodes.pop()
     channels, _, order = rawmode.partition(";")
-    if channels in ("RGB", "RGBA", "RGBX") and order in _LOW_BYTES and not rawmodes:
+    is_planar = tiff_tags(image).get(_PLANAR_CONFIGURATION) == 2
+    if channels in ("RGB", "RGBA", "RGBX") and order in _LOW_BYTES and not (rawmodes or is_planar):
         low = f"{channels};{_LOW_BYTES[order]}"
     elif rawmode == "LA;16B":  # a pixel's four bytes
         low = "RGBA"
@@ -202,14 +222,17 @@ def _combined(
             _differing(high, tuple(value >> 8 for value in key)),
             _differing(low, tuple(value & 255 for value in key)),
         )
-    colours = sum(band != "A" for band in high.getbands())
-    alphas = len(high.getbands()) - colours
     rising = [min(255, round(255 * 256 * value / white)) for value in range(256)]
     rest = [round(255 * value / white) for value in range(256)]
-    picture = ImageChops.add(
-        high.point(rising * colours + list(range(256)) * alphas),
-        low.point(rest * colours + [0] * 256 * alphas),
-    )
+    # Band by band, which takes half the memory of whole pictures.
+    bands = [
+        high.getchannel(band)
+        if band == "A"
+        else ImageChops.add(high.getchannel(band).point(rising), low.getchannel(band).point(rest))
+        for band in high.getbands()
+    ]
+    del low
+    picture = Image.merge(high.mode, bands)
     if opaque is not None:
         picture.putalpha(opaque)
     return picture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from PIL import Image
 
 
@@ -67,6 +70,7 @@ _UNSUPPORTED = {
     b"gimp xcf": f"a GIMP project; {_EXPORT}",
     b"\x76\x2f\x31\x01": "an OpenEXR image; export it as TIFF or PNG",
     b"#?RADIANCE": "a Radiance HDR image; export it as TIFF or PNG",
+    b"II*\0\x10\0\0\0CR": _RAW,  # Canon's CR2
     b"FUJIFILMCCD-RAW": _RAW,
     b"IIRO": _RAW,
     b"IIRS": _RAW,
@@ -97,6 +101,9 @@ _OTHER = {
     b"\x93NUMPY": "a NumPy array",
 }
 
+#: In what Pillow says of headers that are whole, but ask for something that it cannot do.
+_OF_A_KIND = ("nsupported", "not supported", "support not", "unknown pixel mode", "cannot handle")
+
 _TEXT = frozenset(range(32, 256)) | frozenset(b"\t\n\r\f\x1b")
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 
@@ -110,6 +117,8 @@ def signature(data: bytes) -> str:
         return "HEIF"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
+    if re.match(rb"P[1-7]\s+[#\dW]", data):
+        return "PPM"
     return next((name for begin, name in _DECODED.items() if data.startswith(begin)), "")
 
 
@@ -138,16 +147,14 @@ def not_decoded(data: bytes) -> Skipped | None:
 
 
 def unidentified(data: bytes, error: str) -> Skipped:
-    """Describe content of which Pillow says that it cannot identify it."""
+    """Describe content that Pillow does not identify; `error` is what it says of the header."""
     name = signature(data)
-    if name in ("AVIF", "WEBP"):
-        return Skipped(Reason.UNSUPPORTED, f"this {name} image, or {name} by this Pillow: {error}")
-    if name:
-        is_other_kind = any(word in error for word in ("nsupported", "nknown", "cannot handle"))
-        reason = Reason.UNSUPPORTED if is_other_kind or name == "PSD" else Reason.DAMAGED
-        return Skipped(reason, f"a {name} image whose header cannot be read: {error}")
-    if set(data[:1000]) <= _TEXT:
+    if name in ("", "BMP") and set(data[:1000]) <= _TEXT:
         return Skipped(Reason.NOT_AN_IMAGE, "the content is text")
+    if name == "PSD" or any(word in error for word in _OF_A_KIND):
+        return Skipped(Reason.UNSUPPORTED, f"of a kind of {name} that cannot be read: {error}")
+    if name:
+        return Skipped(Reason.DAMAGED, f"the header of the {name} image cannot be read: {error}")
     return Skipped(Reason.NOT_AN_IMAGE, "the content is of no known image format")
 
 
@@ -155,14 +162,14 @@ def refused(image: Image.Image) -> Skipped | None:
     """Find out whether an image that Pillow opened must not be decoded by it."""
     if image.format in _REFUSED:
         return Skipped(Reason.UNSUPPORTED, _REFUSED[image.format])
-    if image.format == "TIFF" and _is_camera_raw(image):
+    if _is_camera_raw(image):
         return Skipped(Reason.UNSUPPORTED, _RAW)
     return None
 
 
-def is_loose(name: str | None) -> bool:
-    """Whether Pillow takes other content for this format, so that a failure says little."""
-    return name in _LOOSE
+def fault(image: Image.Image) -> Reason:
+    """Say what a failure to decode an image that Pillow opened means."""
+    return Reason.NOT_AN_IMAGE if image.format in _LOOSE else Reason.DAMAGED
 
 
 def _brands(data: bytes) -> frozenset[bytes]:
@@ -173,13 +180,14 @@ def _brands(data: bytes) -> frozenset[bytes]:
     return frozenset(data[at : at + 4] for at in (8, *range(16, end - 3, 4)))
 
 
-def _is_camera_raw(image: Image.Image) -> bool:
-    """Whether a TIFF's first picture is but the preview of a raw one (DNG, NEF, CR2, ARW...).
+def tiff_tags(image: Image.Image) -> Mapping[int, Any]:
+    """Give the first directory's tags of an image that was opened as a TIFF, else none."""
+    return getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
 
-    Raw files keep the sensor's data in sub-directories or in a later directory.
-    """
-    tags = image.tag_v2  # type: ignore[attr-defined]
+
+def _is_camera_raw(image: Image.Image) -> bool:
+    """Whether a TIFF's first picture is but the preview of a camera's data (DNG, NEF, ARW...)."""
     dng_version, subfile_type, sub_directories = 50706, 254, 330
-    if dng_version in tags:
-        return True
-    return bool(tags.get(subfile_type, 0) & 1) and sub_directories in tags
+    tags = tiff_tags(image)
+    is_preview = bool(tags.get(subfile_type, 0) & 1)
+    return dng_version in tags or (is_preview and sub_directories in tags)

@@ -19,6 +19,9 @@ from orangecontrib.imageanalytics.outcome import Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 _SOS, _EOI, _APP0, _APP14 = 0xDA, 0xD9, 0xE0, 0xEE
 #: Start of frame; DHT (C4), JPG (C8) and DAC (CC) lie among them.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -149,44 +152,52 @@ def _add_scan(found: Header, content: bytes) -> None:
         found.known[component] = known & (2**64 - 1)
 
 
-def decode(data: bytes, least: tuple[int, int], mode: str) -> Image.Image:
-    """Decode the JPEG at the smallest scale that keeps it at least so large.
+def decode(data: bytes, header: Header, mode: str, least: tuple[int, int]) -> Image.Image:
+    """Decode a JPEG at the smallest scale that keeps it large enough.
 
     Parameters
     ----------
     data : bytes
         The whole file.
-    least : tuple of int
-        Height and width in pixels that the result must have, unless the picture is smaller.
+    header : Header
+        How it is coded.
     mode : str
         Pillow's mode of the picture: "L", "RGB" or "CMYK".
+    least : tuple of int
+        Height and width in pixels that the result must have, unless the picture is smaller.
 
     Raises
     ------
     Unreadable
-        If libjpeg reports an error or a warning other than those that are known to be harmless.
+        If a part is missing, or if libjpeg reports an error or a warning, save for warnings that
+        are known to be harmless.
     """
-    colours = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}[mode]
-    while True:
-        try:
-            pixels = simplejpeg.decode_jpeg(
-                data, colours, min_height=least[0], min_width=least[1], strict=True
-            )
-            break
-        except ValueError as error:
-            data = _cured(data, str(error))
+    if not header.is_whole:
+        raise Unreadable(Reason.DAMAGED, "the JPEG ends early: some of its scans are missing")
+    pixels = _decoded(data, {"L": "GRAY"}.get(mode, mode), least)
     height, width = pixels.shape[:2]
     # Adobe's programs, which write nearly all CMYK JPEGs, write them inverted.
     rawmode = "CMYK;I" if mode == "CMYK" else mode
     return Image.frombuffer(mode, (width, height), pixels, "raw", rawmode, 0, 1)
 
 
-def _cured(data: bytes, complaint: str) -> bytes:
-    """Remove the cause of a harmless complaint, so that others behind it can be heard."""
-    for text, cure in _CURES.items():
-        if text in complaint and (cured := cure(data)) != data:
-            return cured
-    raise Unreadable(Reason.DAMAGED, complaint)
+def _decoded(data: bytes, colours: str, least: tuple[int, int]) -> NDArray[np.uint8]:
+    cures = dict(_CURES)
+    while True:
+        try:
+            return simplejpeg.decode_jpeg(
+                data, colours, min_height=least[0], min_width=least[1], strict=True
+            )
+        except ValueError as error:
+            complaint = next((text for text in cures if text in str(error)), None)
+            if complaint is None:
+                raise Unreadable(Reason.DAMAGED, f"the JPEG is damaged: {error}") from error
+            data = cures.pop(complaint)(data)
+
+
+def _with_end(data: bytes) -> bytes:
+    """Put the missing end marker: libjpeg then says whether anything else is missing, too."""
+    return data + b"\xff\xd9"
 
 
 def _with_known_version(data: bytes) -> bytes:
@@ -217,8 +228,10 @@ def _without_padding(data: bytes) -> bytes:
     return re.sub(rb"(?s)(.)\1{5,}\xff\xd9", b"\xff\xd9", data, count=1)
 
 
-#: What libjpeg calls harmless things that every viewer passes over (jerror.h), and their cures.
+#: What libjpeg says (jerror.h) of things that every viewer passes over, and their cures. They are
+#: cured, not ignored, because libjpeg may have more to complain about.
 _CURES: dict[str, Callable[[bytes], bytes]] = {
+    "Premature end of JPEG file": _with_end,
     "unknown JFIF revision number": _with_known_version,
     "Unknown Adobe color transform code": _with_known_transform,
     "Invalid SOS parameters for sequential JPEG": _with_usual_parameters,

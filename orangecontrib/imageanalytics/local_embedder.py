@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics import onnx_model, pixels
+from orangecontrib.imageanalytics import pixels
 from orangecontrib.imageanalytics.engine import Engine, Result, Task
+from orangecontrib.imageanalytics.onnx_model import ModelSpec, OnnxModel
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -21,25 +21,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OnnxJob:
-    """Computes an image's embedding with the model of an ONNX file."""
+    """Computes an image's embedding with a model, in the version that it was specified in."""
 
-    weights: Path
+    spec: ModelSpec
     size: tuple[int, int]
-    provider: str
 
     def prepare(self) -> None:
         """Load the model; a ModelFileError says what is wrong with it."""
-        _loaded(self)
+        _loaded(self.spec)
 
     def __call__(self, image: NDArray[np.uint8], /) -> NDArray[np.float32]:
         """Return the embedding, float32 of shape (D,), of an image, uint8 [H, W, 3] RGB."""
-        vector: NDArray[np.float32] = _loaded(self)(image[None])[0]
+        vector: NDArray[np.float32] = _loaded(self.spec)(image[None])[0]
         return vector
 
 
 @lru_cache(maxsize=1)
-def _loaded(job: OnnxJob) -> onnx_model.OnnxModel:
-    return onnx_model.OnnxModel(job.weights, provider=job.provider)
+def _loaded(spec: ModelSpec) -> OnnxModel:
+    return spec.load()
 
 
 class LocalEmbedder:
@@ -70,12 +69,12 @@ class LocalEmbedder:
         workers: int | None = None,
     ) -> None:
         assert model.weights is not None
-        weights = onnx_model.fingerprint(model.weights)
-        self.fingerprint = f"{weights} pixels:{pixels.VERSION}"
+        spec = ModelSpec.of(model.weights, provider)
+        self.fingerprint = f"{spec.fingerprint} pixels:{pixels.VERSION}"
         if provider != "cpu":
             self.fingerprint += f" {provider}"
         self.dimension = model.dimension
-        job = OnnxJob(model.weights, model.input_size, provider)
+        job = OnnxJob(spec, model.input_size)
         self._engine = Engine(job, executor=executor, workers=workers)
 
     #: Nothing is ever lost half-way here, unlike with a server.

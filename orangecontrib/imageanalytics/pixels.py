@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from orangecontrib.imageanalytics import contrast, formats, jpeg
+from orangecontrib.imageanalytics import contrast, cost, formats, jpeg, png, squash
 from orangecontrib.imageanalytics.formats import Unreadable
 from orangecontrib.imageanalytics.outcome import InputTypeError, Reason
 
@@ -46,22 +45,8 @@ VERSION = 1
 #: Bytes that all decodes at the same time may take together.
 BUDGET = 1_000_000_000
 
-#: Box reduction goes down to this multiple of the target; the Lanczos filter does the rest.
-_REDUCING_GAP = 2.0
-
 #: A JPEG is decoded at the smallest scale that leaves it this multiple of the target.
 _JPEG_GAP = 2
-
-_ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class NeedsMemory(Exception):
@@ -102,10 +87,10 @@ def decode(
     size : tuple of int
         Height and width of the result, in pixels.
     allowance : int, optional
-        Bytes that decoding may take; without it, up to `BUDGET`.
+        Bytes that decoding may take. Without it, what takes more than `BUDGET` is too large: RGB
+        above some 240 megapixels, RGBA above 120, grey above 900; of JPEGs what remains of them.
     max_pixels : int, optional
-        The most pixels an image may have. Without it, an image may have as many as can be decoded
-        within `BUDGET`, which depends on its format and mode (250 million for a plain RGB file).
+        The most pixels that an image may have, whatever it takes to decode them.
 
     Returns
     -------
@@ -121,12 +106,22 @@ def decode(
     """
     if problem := formats.not_decoded(data):
         raise Unreadable(problem.reason, problem.detail)
+    header = jpeg.header(data) if formats.signature(data) == "JPEG" else None
+    if header is not None and header.unsupported:
+        raise Unreadable(Reason.UNSUPPORTED, header.unsupported)
     with _explained("the image"):
         image = _open(data)
         if problem := formats.refused(image):
             raise Unreadable(problem.reason, problem.detail)
-        _afford(image, data, size, allowance, max_pixels)
-        return _decoded(image, data, size)
+    with _explained(f"the {image.format} image", formats.fault(image)):
+        turn = squash.orientation(image) if header else 1
+        height, width = squash.before_turning(size, turn)
+        least = (_JPEG_GAP * height, _JPEG_GAP * width)
+        _afford(cost.estimate(image, data, header, least), image, allowance, max_pixels)
+        if header is not None:
+            return squash.squash(jpeg.decode(data, header, image.mode, least), size, turn)
+        picture = _loaded(image, data)
+        return squash.squash(picture, size, squash.orientation(image))
 
 
 def from_picture(
@@ -162,7 +157,7 @@ def from_picture(
         raise Unreadable(problem.reason, problem.detail)
     with _explained("the picture"):
         picture.load()
-        return _squashed(picture, size, _orientation(picture))
+        return squash.squash(picture, size, squash.orientation(picture))
 
 
 def encode_jpeg(pixels: NDArray[np.uint8]) -> bytes:
@@ -179,21 +174,20 @@ def encode_jpeg(pixels: NDArray[np.uint8]) -> bytes:
 
 
 @contextlib.contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _explained(what: str, fault: Reason = Reason.DAMAGED) -> Iterator[None]:
     """Turn whatever Pillow raises into an outcome: on hostile files that is nearly anything."""
     try:
         yield
     except (Unreadable, NeedsMemory):
         raise
     except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Unreadable(Reason.TOO_LARGE, _sentence(what, error)) from error
+        raise Unreadable(Reason.TOO_LARGE, f"{what} is too large: {_told(error)}") from error
     except Exception as error:
-        raise Unreadable(Reason.DAMAGED, _sentence(what, error)) from error
+        raise Unreadable(fault, f"{what} cannot be decoded: {_told(error)}") from error
 
 
-def _sentence(what: str, error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return f"{what} cannot be decoded: {text[:200]}"
+def _told(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _open(data: bytes) -> ImageFile:
@@ -205,17 +199,18 @@ def _open(data: bytes) -> ImageFile:
     name = formats.signature(data)
     if name == "HEIF":
         return _open_heif(data)
-    if name == "JPEG" and (header := jpeg.header(data)) and header.unsupported:
-        raise Unreadable(Reason.UNSUPPORTED, header.unsupported)
     try:
         return Image.open(io.BytesIO(data))
     except Image.DecompressionBombError:
         if name not in Image.OPEN:
             raise
         return Image.OPEN[name][0](io.BytesIO(data), "")
-    except UnidentifiedImageError:
-        problem = formats.unidentified(data, _complaint(name, data))
-        raise Unreadable(problem.reason, problem.detail) from None
+    except (MemoryError, Image.DecompressionBombWarning):
+        raise
+    except Exception as error:
+        is_mute = isinstance(error, UnidentifiedImageError)
+        problem = formats.unidentified(data, _complaint(name, data) if is_mute else _told(error))
+        raise Unreadable(problem.reason, problem.detail) from error
 
 
 def _open_heif(data: bytes) -> ImageFile:
@@ -238,109 +233,37 @@ def _complaint(name: str, data: bytes) -> str:
     try:
         Image.OPEN[name][0](io.BytesIO(data), "")
     except Exception as error:
-        return " ".join(str(error).split())[:200] or type(error).__name__
-    return "it is not accepted"
+        return _told(error)
+    return "Pillow does not take it"
 
 
-def _afford(
-    image: ImageFile,
-    data: bytes,
-    size: tuple[int, int],
-    allowance: int | None,
-    max_pixels: int | None,
-) -> None:
+def _afford(takes: int, image: ImageFile, allowance: int | None, max_pixels: int | None) -> None:
     width, height = image.size
-    cost = _cost(image, data, size)
     if max_pixels is not None and width * height > max_pixels:
         raise Unreadable(
-            Reason.TOO_LARGE, f"{width} x {height} pixels are more than the limit of {max_pixels}"
+            Reason.TOO_LARGE, f"{width} x {height} pixels, more than the limit of {max_pixels}"
         )
-    if max_pixels is None and cost > BUDGET:
+    if allowance is not None and takes > allowance:
+        raise NeedsMemory(takes)
+    if allowance is None and takes > BUDGET:
         raise Unreadable(
             Reason.TOO_LARGE,
-            f"decoding {width} x {height} pixels takes {cost / 1e9:.1f} GB of memory, "
-            f"more than the limit of {BUDGET / 1e9:.1f} GB",
+            f"decoding its {width} x {height} pixels would take {takes / 1e6:.0f} MB of memory; "
+            f"the limit is {BUDGET / 1e6:.0f} MB",
         )
-    if allowance is not None and cost > allowance:
-        raise NeedsMemory(cost)
 
 
-def _cost(image: ImageFile, data: bytes, size: tuple[int, int]) -> int:
-    """Estimate how many bytes decoding takes at its peak."""
-    width, height = image.size
-    return width * height * 12 + len(data)
-
-
-def _decoded(image: ImageFile, data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
-    if formats.signature(data) == "JPEG":
-        orientation = _orientation(image)
-        least = tuple(_JPEG_GAP * n for n in _turned(size, orientation))
-        return _squashed(jpeg.decode(data, least, image.mode), size, orientation)
+def _loaded(image: ImageFile, data: bytes) -> Image.Image:
+    """Decode all formats but JPEG, in 8 bits per channel if it is in colour."""
     if contrast.is_deep_colour(image):
         picture = contrast.colour(image, lambda: _open(data))
     else:
+        contrast.scale_colour_key(image)
         image.load()
         picture = image
-    return _squashed(picture, size, _orientation(image))
-
-
-def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    return (size[1], size[0]) if orientation >= 5 else size
-
-
-def _orientation(image: Image.Image) -> int:
-    """Read the EXIF orientation, 1 to 8 (1 is upright), after loading: a PNG may have it last."""
-    try:
-        value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # broken metadata: viewers show the image as it is stored
-        return 1
-    return value if value in _TURNS else 1
-
-
-def _squashed(image: Image.Image, size: tuple[int, int], orientation: int) -> NDArray[np.uint8]:
-    """Resize before turning and compositing, which then have little to do."""
-    height, width = _turned(size, orientation)
-    picture = _on_white(_resized(image, (width, height)))
-    if orientation in _TURNS:
-        picture = picture.transpose(_TURNS[orientation])
-    return np.array(picture)
-
-
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Reduce to mode "L", "RGB", "La" or "RGBa", the latter two with premultiplied colours."""
-    if contrast.is_deep(image.mode):
-        values, black, white = contrast.to_float(image)
-        return contrast.to_grey(_lanczos(values, size), black, white)
-    if image.has_transparency_data:
-        image = image if image.mode in ("LA", "La", "RGBA", "RGBa") else image.convert("RGBA")
-        image = image.convert("La" if image.mode in ("LA", "La") else "RGBa")
-    elif image.mode == "1":
-        image = image.convert("L")
-    elif image.mode == "LAB":
-        return _from_lab(_lanczos(image, size))
-    elif image.mode not in ("L", "RGB"):
-        image = image.convert("RGB")
-    return _lanczos(image, size)
-
-
-def _lanczos(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode in ("La", "RGBa"):
-        *colours, alpha = (np.asarray(band, dtype=np.int16) for band in image.split())
-        rest = 255 - alpha
-        composed = [(colour + rest).clip(0, 255).astype(np.uint8) for colour in colours]
-        return Image.fromarray(np.stack(composed * (3 // len(composed)), axis=-1))
-    return image.convert("RGB")
-
-
-def _from_lab(image: Image.Image) -> Image.Image:
-    from PIL import ImageCms
-
-    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    return ImageCms.ImageCmsTransform(lab, srgb, "LAB", "RGB").apply(image)
+    if image.format == "PNG" and png.lacks_rows(image, data):
+        raise Unreadable(Reason.DAMAGED, "the PNG image ends early: its last rows are missing")
+    return picture
 
 
 def _from_array(array: NDArray[np.uint8]) -> Image.Image:

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import ipaddress
 import logging
-import os
 import signal
 import socket
 import sys

@@ -1,0 +1,19 @@
+"""The category Image Analytics in Orange's toolbox."""
+
+from pathlib import Path
+
+from orangecontrib.imageanalytics.installed_beside import warn_if_public_addon_is_installed
+
+NAME = "Image Analytics"
+DESCRIPTION = "Tables of images, and tables of numbers from them."
+ICON = "icons/Category-ImageAnalytics.svg"
+BACKGROUND = "#F7F5A8"
+PRIORITY = 1000
+
+#: Where F1 looks for help: the documentation built in a source tree, then that in the wheel.
+WIDGET_HELP_PATH = (
+    ("{DEVELOP_ROOT}/doc/_build/html/index.html", None),
+    (str(Path(__file__).parent.parent / "help" / "index.html"), None),
+)
+
+warn_if_public_addon_is_installed()

@@ -1,0 +1,134 @@
+"""What the widget Import Images shows; what it does with it is in `owimageimport.py`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from AnyQt.QtCore import QObject, Qt
+from AnyQt.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QPushButton,
+    QStyle,
+    QWidget,
+)
+
+from orangecontrib.imageanalytics.regular_file import shown
+
+if TYPE_CHECKING:
+    from Orange.widgets.widget import OWWidget
+
+    from orangecontrib.imageanalytics.import_images import Others
+
+
+class Panel(QObject):
+    """The controls of the widget, in the order of the Tab key."""
+
+    def __init__(self, widget: OWWidget) -> None:
+        super().__init__(widget)
+        area = widget.controlArea
+        style = widget.style()
+
+        self.folder = QComboBox(
+            sizeAdjustPolicy=QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon,
+            minimumContentsLength=30,
+        )
+        self._icon = style.standardIcon(QStyle.StandardPixmap.SP_DirIcon)
+        self.choose = _button("C&hoose...", "Choose another folder.")
+        self.choose.setIcon(style.standardIcon(QStyle.StandardPixmap.SP_DirOpenIcon))
+        self.reload = _button("&Reload", "Look through the folder again.")
+        self.reload.setIcon(style.standardIcon(QStyle.StandardPixmap.SP_BrowserReload))
+        label = QLabel("&Folder:")
+        label.setBuddy(self.folder)
+        box = QGroupBox("Images", area)
+        grid = QGridLayout(box)
+        grid.addWidget(label, 0, 0)
+        grid.addWidget(self.folder, 0, 1)
+        grid.addWidget(self.choose, 0, 2)
+        grid.setColumnStretch(1, 1)
+
+        self._state = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
+        self._state.setMinimumWidth(self._state.fontMetrics().averageCharWidth() * 50)
+        grid.addWidget(self._state, 1, 0, 1, 3)
+        area.layout().addWidget(box)
+
+        self.show_others = QPushButton("Show &other files", area, autoDefault=False, checkable=True)
+        self.others = QListWidget(
+            area, selectionMode=QListWidget.SelectionMode.ExtendedSelection, uniformItemSizes=True
+        )
+        self.show_others.toggled.connect(self.others.setVisible)
+        for part in (self.show_others, self.others):
+            area.layout().addWidget(part)
+
+        self.cancel = _button("&Cancel", "Stop looking through the folder.")
+        row = QHBoxLayout()
+        row.addStretch()
+        row.addWidget(self.reload)
+        row.addWidget(self.cancel)
+        area.layout().addLayout(row)
+        order = (self.folder, self.choose, self.show_others, self.others, self.reload, self.cancel)
+        for before, after in itertools.pairwise(order):
+            QWidget.setTabOrder(before, after)
+        self.set_running(False, has_folder=False)
+        self.list_others(None)
+
+    def list_folders(self, folders: list[str], current: str | None) -> None:
+        """Fill the menu; `current`, if it is not among `folders`, comes first."""
+        self.folder.clear()
+        listed = folders if current is None or current in folders else [current, *folders]
+        for folder in listed:
+            path = PurePath(folder)
+            where = shown(_at_home(str(path.parent)))
+            self.folder.addItem(self._icon, f"{shown(path.name or folder)}  ({where})", folder)
+            self.folder.setItemData(
+                self.folder.count() - 1, shown(folder), Qt.ItemDataRole.ToolTipRole
+            )
+        self.folder.setCurrentIndex(-1 if current is None else self.folder.findData(current))
+        self.folder.setToolTip("" if current is None else shown(current))
+
+    def list_others(self, others: Others | None) -> None:
+        """List the files that are not images, each with what it is."""
+        self.others.clear()
+        count = 0 if others is None else others.count
+        if others is not None:
+            self.others.addItems([f"{shown(name)}: {why}" for name, why in others.named])
+            if count > len(others.named):
+                self.others.addItem(f"and {count - len(others.named)} more")
+        if not count:
+            self.show_others.setChecked(False)
+        self.show_others.setVisible(count > 0)
+        self.others.setVisible(self.show_others.isChecked())
+
+    def tell(self, text: str) -> None:
+        """Show what is going on, or what has been found."""
+        if text:  # Orange clears its own status when a run ends: ours says what came out
+            self._state.setText(text)
+
+    @property
+    def told(self) -> str:
+        """What `tell` was last told."""
+        return str(self._state.text())
+
+    def set_running(self, is_running: bool, has_folder: bool) -> None:
+        """Enable what makes sense now."""
+        self.cancel.setEnabled(is_running)
+        self.reload.setEnabled(has_folder)
+
+
+def _button(text: str, tip: str) -> QPushButton:
+    return QPushButton(text, autoDefault=False, toolTip=tip)
+
+
+def _at_home(path: str) -> str:
+    """Write the user's home as ~."""
+    home = os.path.expanduser("~")  # noqa: PTH111 (a home that is not set stays "~")
+    if path == home or path.startswith(home + os.sep):
+        return "~" + path[len(home) :]
+    return path

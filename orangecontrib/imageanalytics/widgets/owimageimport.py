@@ -1,0 +1,260 @@
+"""The widget Import Images: a folder in, a table of the images in it out."""
+
+from __future__ import annotations
+
+import html
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from AnyQt.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent
+from AnyQt.QtWidgets import QFileDialog
+from Orange.data import Table
+from Orange.widgets.settings import Setting
+from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
+from Orange.widgets.widget import Msg, Output, OWWidget
+
+from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
+from orangecontrib.imageanalytics.regular_file import shown
+from orangecontrib.imageanalytics.widgets import recent_folders
+from orangecontrib.imageanalytics.widgets.dropped_folder import dropped_folder
+from orangecontrib.imageanalytics.widgets.import_panel import Panel
+from orangecontrib.imageanalytics.widgets.import_run import Imported, import_folder
+
+#: Files that the report names.
+_REPORTED = 100
+
+
+class OWImportImages(OWWidget, ConcurrentWidgetMixin):
+    """Makes a table of the images in a folder and in the folders in it."""
+
+    name = "Import Images"
+    description = "Make a table of the images in a folder."
+    keywords = "import images, image, picture, photo, folder, read, load, open"
+    icon = "icons/ImportImages.svg"
+    category = "Image Analytics"
+    priority = 110
+
+    class Outputs:
+        data = Output("Data", Table, default=True)
+
+    class Error(OWWidget.Error):
+        vanished = Msg(
+            "There is no folder {}. It may have been moved, renamed or deleted, or its drive is "
+            "not connected: choose it where it is now, or press Reload when it is back."
+        )
+        not_a_folder = Msg("{} is a file. Choose the folder that it is in.")
+        not_readable = Msg("The folder {} cannot be read: {}.")
+        no_memory = Msg("There is not enough memory for a table of so many images.")
+        unexpected = Msg("Looking through the folder failed unexpectedly: {}")
+
+    class Warning(OWWidget.Warning):
+        no_images = Msg("There are no images in this folder.")
+        left_out = Msg("{} left out, because they cannot be read: {}")
+
+    class Information(OWWidget.Information):
+        cancelled = Msg("Cancelled. Reload looks through the folder again.")
+
+    want_main_area = False
+    resizing_enabled = False
+    settings_version = 2
+
+    # What the workflow keeps, see `recent_folders.stored`; where that is now is `current`.
+    folder: str | None = Setting(None, schema_only=True)
+    recent_folders: list[str] = Setting([])
+
+    _ConcurrentMixin__executor: Executor
+
+    def __init__(self) -> None:
+        OWWidget.__init__(self)
+        ConcurrentWidgetMixin.__init__(self)
+        # A network drive that hangs must keep neither the window nor Orange's exit waiting.
+        self._ConcurrentMixin__executor.shutdown(wait=False)
+        self._ConcurrentMixin__executor = DaemonThreads("import images")
+        self.imported: Imported | None = None
+        self.current: str | None = None
+        self.panel = Panel(self)
+        self.panel.folder.activated.connect(self._folder_activated)
+        self.panel.choose.clicked.connect(self._ask_for_folder)
+        self.panel.reload.clicked.connect(self.reload)
+        self.panel.cancel.clicked.connect(self.cancel_run)
+        self.statusMessageChanged.connect(self.panel.tell)
+        self.setAcceptDrops(True)
+        self.reload()
+
+    # ---- which folder
+
+    def open_folder(self, folder: str) -> None:
+        """Take another folder and look through it.
+
+        Parameters
+        ----------
+        folder : str
+            Its absolute path.
+        """
+        self._keep(folder)
+        self.reload()
+
+    def _keep(self, folder: str) -> None:
+        self.current = folder
+        self.folder = recent_folders.stored(folder, self._basedir)
+        self.recent_folders = recent_folders.with_first(folder, self.recent_folders)
+
+    @property
+    def _basedir(self) -> str | None:
+        basedir = self.workflowEnv().get("basedir")
+        return basedir if isinstance(basedir, str) else None
+
+    def workflowEnvChanged(self, key: str, value: Any, oldvalue: Any) -> None:
+        """Keep the folder relative to the place where the workflow is being saved."""
+        if key == "basedir" and self.folder is not None:
+            known = [self.current] if self.current else []
+            known += recent_folders.candidates(self.folder, oldvalue, [])
+            if known:
+                self.folder = recent_folders.stored(known[0], value or None)
+
+    def _folder_activated(self, index: int) -> None:
+        self.open_folder(self.panel.folder.itemData(index))
+
+    def _ask_for_folder(self) -> None:
+        start = self.current or str(Path.home())
+        folder = QFileDialog.getExistingDirectory(self, "Choose a Folder of Images", start)
+        if folder:
+            self.open_folder(str(Path(folder)))
+
+    # ---- dropping a folder on the window
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Let a folder come in."""
+        if dropped_folder(event.mimeData()) is not None:
+            event.acceptProposedAction()
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        """Let a folder be dropped anywhere."""
+        event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Take the folder."""
+        folder = dropped_folder(event.mimeData())
+        if folder is not None:
+            event.acceptProposedAction()
+            self.open_folder(folder)
+
+    # ---- running
+
+    def reload(self) -> None:
+        """Look through the folder, whatever was found before."""
+        self._end_run()
+        self.Error.clear()
+        self.Warning.clear()
+        self.Information.clear()
+        self._show(None)
+        if self.folder is None:
+            self.panel.list_folders(self.recent_folders, None)
+            self.panel.tell("Choose a folder of images, or drop one on this window.")
+            return
+        if self.current is not None:
+            places = [self.current]
+        else:
+            places = recent_folders.candidates(self.folder, self._basedir, self.recent_folders)
+        self.panel.list_folders(self.recent_folders, places[0] if places else self.folder)
+        if not places:
+            self._fail(self.Error.vanished, self.folder)
+            return
+        self.panel.set_running(True, has_folder=True)
+        self.panel.tell("Looking through the folder...")
+        self.start(import_folder, places)
+
+    def cancel_run(self) -> None:
+        """End what runs, as the user wants."""
+        if self.task is not None:
+            self._end_run()
+            self.Information.cancelled()
+            self.panel.tell("Cancelled.")
+
+    def _end_run(self) -> None:
+        self.cancel()
+        self.panel.set_running(False, has_folder=self.folder is not None)
+
+    def on_partial_result(self, result: object) -> None:
+        """There are none."""
+
+    def on_done(self, result: Imported) -> None:
+        """Send the table."""
+        self.panel.set_running(False, has_folder=True)
+        self._keep(result.folder)
+        self.panel.list_folders(self.recent_folders, result.folder)
+        self._show(result)
+        self.panel.tell(f"{result.summary}.")
+        self.Warning.no_images(shown=len(result.table) == 0)
+        unreadable = result.others.unreadable
+        if unreadable:
+            count = "1 folder is" if len(unreadable) == 1 else f"{len(unreadable)} folders are"
+            names = ", ".join(shown(name) for name, _ in unreadable[:5])
+            self.Warning.left_out(count, names + (", ..." if len(unreadable) > 5 else ""))
+
+    def on_exception(self, ex: Exception) -> None:
+        """Say what is wrong with the folder."""
+        folder = str(getattr(ex, "filename", None) or self.panel.folder.currentData())
+        if isinstance(ex, FileNotFoundError):
+            self._fail(self.Error.vanished, folder)
+        elif isinstance(ex, NotADirectoryError):
+            self._fail(self.Error.not_a_folder, folder)
+        elif isinstance(ex, OSError):
+            self._fail(self.Error.not_readable, folder, (ex.strerror or str(ex)).lower())
+        elif isinstance(ex, MemoryError):
+            self._fail(self.Error.no_memory)
+        else:
+            self._fail(self.Error.unexpected, str(ex) or type(ex).__name__, exc_info=ex)
+
+    def _fail(self, message: Any, *arguments: str, **more: Any) -> None:
+        message(*(shown(argument) for argument in arguments), **more)
+        self.panel.set_running(False, has_folder=True)
+        self.panel.tell("No images.")
+
+    def _show(self, imported: Imported | None) -> None:
+        self.imported = imported
+        table = None if imported is None else imported.table
+        self.Outputs.data.send(table if table else None)
+        self.panel.list_others(None if imported is None else imported.others)
+
+    # ---- the rest of a widget's life
+
+    def cancel(self) -> None:
+        """End what runs; its thread notices when the file it reads is read."""
+        if self.task is not None:
+            # The thread may outlive the widget, and needs this until it ends.
+            self.task.setParent(None)
+        super().cancel()
+
+    def onDeleteWidget(self) -> None:
+        """End what runs, without waiting for its thread."""
+        self.cancel()
+        super().onDeleteWidget()
+
+    def send_report(self) -> None:
+        """Say which folder was looked through, and what was found."""
+        found = self.imported
+        if found is None:
+            self.report_paragraph("Images", self.panel.told)
+            return
+        folder = html.escape(shown(found.folder))
+        self.report_items("Images", [("Folder", folder), ("Found", found.summary)])
+        if len(found.table):
+            self.report_data_brief("Data", found.table)
+        if found.others.named:
+            names = [f"{shown(name)}: {why}" for name, why in found.others.named[:_REPORTED]]
+            more = found.others.count - len(names)
+            lines = [html.escape(name) for name in names] + ([f"and {more} more"] if more else [])
+            self.report_raw("Other files", "<br/>".join(lines))
+
+    @classmethod
+    def migrate_settings(cls, settings: dict[str, Any], version: int | None) -> None:
+        """Take the settings of any version, the public add-on's included."""
+        recent_folders.migrate(settings)
+
+
+if __name__ == "__main__":
+    from Orange.widgets.utils.widgetpreview import WidgetPreview
+
+    WidgetPreview(OWImportImages).run()
