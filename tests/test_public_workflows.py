@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import pickle
 import shutil
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 
 import pytest
 from Orange.widgets.utils.filedialogs import RecentPath
+from orangecanvas.application import canvasmain
+
+from orangecontrib.imageanalytics.widgets.missing_addons import replace_public_addon
 
 from .conftest import PHOTOS
 from .workflows import finish, opened, own_user, widget_named
@@ -80,7 +84,7 @@ def table_titled(scheme: Any, title: str) -> Any:
     return None if received is None else received.table
 
 
-SQUEEZENET = {"cb_embedder_current_id": 1, "cb_image_attr_current_id": 1, "_auto_apply": True}
+SQUEEZENET = {"cb_embedder_current_id": 1, "cb_image_attr_current_id": 0, "_auto_apply": True}
 
 
 def test_import_and_embedding_run_with_their_old_settings(home, no_new_workers):
@@ -91,14 +95,21 @@ def test_import_and_embedding_run_with_their_old_settings(home, no_new_workers):
         assert len(embedded) == 2 and embedded.X.shape == (2, 1000)
         assert table_titled(scheme, "Skipped") is None
         assert widget_named(scheme, "Image Embedding").model == "squeezenet"
-        # the second of the columns "image" (first, since it is marked) and "image name"
+        assert widget_named(scheme, "Image Embedding").attribute_used == "image"
+
+
+def test_the_attribute_is_that_of_the_old_index(home, no_new_workers):
+    paths = [RecentPath(str(home / "photos"), None, None)]
+    with opened(saved(home, paths, {**SQUEEZENET, "cb_image_attr_current_id": 1})) as scheme:
+        finish(scheme)
+        # the columns are "image", first since it is marked, and "image name", which are no files
         assert widget_named(scheme, "Image Embedding").attribute_used == "image name"
+        assert len(table_titled(scheme, "Skipped")) == 2
 
 
 def test_folders_relative_to_the_workflow_are_found_after_both_have_moved(home, no_new_workers):
     paths = [RecentPath("/where/it/was/photos", "basedir", "photos")]
-    settings = {**SQUEEZENET, "cb_image_attr_current_id": 0}
-    moved = saved(home, paths, settings).parent.rename(home.parent / "elsewhere")
+    moved = saved(home, paths, SQUEEZENET).parent.rename(home.parent / "elsewhere")
     with opened(moved / "images.ows") as scheme:
         finish(scheme)
         assert len(table_titled(scheme, "Embedded")) == 2
@@ -135,3 +146,19 @@ def test_garbage_in_the_recent_paths_never_keeps_a_workflow_from_opening(home, p
         finish(scheme)
         assert widget_named(scheme, "Import Images").folder is None
         assert table_titled(scheme, "Embedded") is None
+
+
+def test_orange_does_not_offer_to_install_the_public_addon(monkeypatch):
+    original = getattr(canvasmain.is_requirement_available, "replaced", None)
+    if original is not None:
+        monkeypatch.setattr(canvasmain, "is_requirement_available", original)
+    monkeypatch.setattr(canvasmain, "is_requirement_available", canvasmain.is_requirement_available)
+    text = WORKFLOW.format(importing=pickled({"recent_paths": []}), embedding={})
+    required = canvasmain.scheme_requires(io.BytesIO(text.encode()))
+    assert required == ["Orange3-ImageAnalytics", "Orange3"]
+    assert not canvasmain.is_requirement_available("Orange3-ImageAnalytics")
+    replace_public_addon()
+    replace_public_addon()
+    assert all(map(canvasmain.is_requirement_available, required))
+    assert not canvasmain.is_requirement_available("Orange3-NoSuchAddOn")
+    assert canvasmain.is_requirement_available.replaced.__module__.startswith("orangecanvas")

@@ -81,7 +81,8 @@ def _header(file: IO[bytes], beginning: bytes, suffix: str, size: int) -> Header
         return error.skipped
     except Exception as error:  # Pillow raises nearly anything on hostile files
         return formats.unidentified(beginning, " ".join(str(error).split())[:200])
-    if formats.is_loose(image.format) and not _is_named_so(image.format, suffix):
+    is_doubtful = formats.fault(image) == Reason.NOT_AN_IMAGE
+    if is_doubtful and not _is_named_so(image.format, suffix):
         return formats.unidentified(beginning, "")
     return formats.refused(image) or Header(size, width, height)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from orangecontrib.imageanalytics.installed_beside import warn_if_public_addon_is_installed
+from orangecontrib.imageanalytics.widgets.missing_addons import replace_public_addon
 
 NAME = "Image Analytics"
 DESCRIPTION = "Tables of images, and tables of numbers from them."
@@ -17,3 +18,4 @@ WIDGET_HELP_PATH = (
 )
 
 warn_if_public_addon_is_installed()
+replace_public_addon()

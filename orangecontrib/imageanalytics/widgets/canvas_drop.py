@@ -8,14 +8,15 @@ from typing import Any
 from orangecanvas.canvas.items import NodeItem
 from orangewidget.workflow.drophandler import SingleFileDropHandler
 
+from orangecontrib.imageanalytics.widgets import owimageimport
 from orangecontrib.imageanalytics.widgets.dropped_folder import dropped_folder
-from orangecontrib.imageanalytics.widgets.owimageimport import OWImportImages
 
 
 class ImportImagesDropHandler(SingleFileDropHandler):
     """Takes a folder that is dropped on the canvas: on an icon of the widget, or beside."""
 
-    WIDGET = OWImportImages
+    # By its module: Orange would take the class, imported by name, for one more widget.
+    WIDGET = owimageimport.OWImportImages
 
     def canDropFile(self, path: str) -> bool:
         """Whether it is a folder."""
