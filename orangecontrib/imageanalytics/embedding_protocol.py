@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from orangecontrib.imageanalytics import pixels
-from orangecontrib.imageanalytics.outcome import EmbeddingError
+from orangecontrib.imageanalytics.outcome import ServerSettingError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,10 +36,6 @@ _SESSION = secrets.token_hex(8)
 _ENCODING = "JPEG 95 4:4:4"
 
 _PORTS = {"http": 80, "https": 443}
-
-
-class ServerSettingError(EmbeddingError, ValueError):
-    """The server's address or token is not of a form that can be used."""
 
 
 def server_address(server_url: str | None = None) -> str:

@@ -27,6 +27,7 @@ from orangecontrib.imageanalytics.outcome import (
     Outcome,
     Reason,
     ServerRefusedError,
+    ServerSettingError,
     Skipped,
     UnknownModelError,
     WorkerError,
@@ -62,6 +63,7 @@ __all__ = [
     "Outcome",
     "Reason",
     "ServerRefusedError",
+    "ServerSettingError",
     "Skipped",
     "UnknownModelError",
     "WorkerError",
@@ -291,9 +293,8 @@ class ImageEmbedder:
         return self._model.is_local
 
     def start(self) -> None:
-        """Start the workers of a local model now, while something else is being prepared."""
-        if self._model.is_local:
-            self._embedder().start()
+        """Start the workers now, while something else is being prepared."""
+        self._embedder().start()
 
     def clear_cache(self) -> None:
         """Forget all that was computed with this model."""

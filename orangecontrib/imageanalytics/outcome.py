@@ -9,6 +9,7 @@ Exceptions are for what makes the whole run impossible:
     ├── ColumnError            (ValueError)       the table has no such column of images
     ├── ModelFileError                            a model's file is missing, broken or unusable
     ├── WorkerError                               the process that computes cannot start
+    ├── ServerSettingError     (ValueError)       the server's address or token cannot be used
     ├── ServerRefusedError                        the server answers, and will not do it
     └── EmbeddingConnectionError (ConnectionError)  the server cannot be reached
 """
@@ -119,6 +120,10 @@ class ModelFileError(EmbeddingError):
 
 class WorkerError(EmbeddingError):
     """The process that decodes and computes cannot be started."""
+
+
+class ServerSettingError(EmbeddingError, ValueError):
+    """The server's address or token is not of a form that can be used."""
 
 
 class ServerRefusedError(EmbeddingError):
