@@ -27,13 +27,14 @@ from benchmarks.figure import Figure
 from benchmarks.loopback_server import Counts
 from benchmarks.program import ROOT, Scope, run, say
 from benchmarks.timing import in_turns, processor_seconds, seconds
-from orangecontrib.imageanalytics import embedding_protocol, pixels
+from orangecontrib.imageanalytics import pixels
 from orangecontrib.imageanalytics.catalogue import MODELS
-from orangecontrib.imageanalytics.connections import Connections
 from orangecontrib.imageanalytics.http_client import LoopThread
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.retry import Policy
-from orangecontrib.imageanalytics.server_run import Image, ServerRun
+from orangecontrib.imageanalytics.server_client import protocol
+from orangecontrib.imageanalytics.server_client.connections import Connections
+from orangecontrib.imageanalytics.server_client.run import Image, ServerRun
 
 _MODEL = MODELS["inception-v3"]
 _MEGAPIXELS = 0.3
@@ -115,7 +116,7 @@ class _Encoding:
     def __init__(self, paths: list[str]) -> None:
         self._files = cycle([Path(path).read_bytes() for path in paths])
         self._count = min(100, len(paths))
-        job = embedding_protocol.JpegJob(_MODEL.input_size)
+        job = protocol.JpegJob(_MODEL.input_size)
         self._job = job
         self.jpegs = [job(pixels.decode(file, job.size)) for file in islice(self._files, 100)]
 
@@ -139,7 +140,7 @@ class _Sending:
     def __call__(self) -> float:
         """Processor seconds per image, those of the server included."""
         policy = Policy()
-        headers = embedding_protocol.request_headers(self._server.url, None)
+        headers = protocol.request_headers(self._server.url, None)
         connections = Connections(self._server.url, _MODEL.id, headers, policy)
         finished = threading.Semaphore(0)
         loop = LoopThread("client alone")

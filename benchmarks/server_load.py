@@ -30,10 +30,11 @@ from benchmarks import machine, photos
 from benchmarks.figure import Figure
 from benchmarks.program import ROOT, Scope, environment, run, say
 from benchmarks.timing import processor_seconds
-from orangecontrib.imageanalytics import embedding_protocol, pixels
+from orangecontrib.imageanalytics import pixels
 from orangecontrib.imageanalytics.catalogue import MODELS
 from orangecontrib.imageanalytics.engine import Task
 from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
+from orangecontrib.imageanalytics.server_client import protocol
 
 _MODEL = MODELS["squeezenet"]
 _CLIENTS = 64
@@ -163,7 +164,7 @@ class _Load:
                 jpeg = self.jpegs[number]
                 self.sent += 1
                 begun = time.perf_counter()
-                path = embedding_protocol.request_url("/", _MODEL.id, 1)
+                path = protocol.request_url("/", _MODEL.id, 1)
                 writer.write(
                     f"POST {path} HTTP/1.1\r\nHost: {address[0]}\r\nContent-Type: image/jpeg\r\n"
                     f"Content-Length: {len(jpeg)}\r\n\r\n".encode()

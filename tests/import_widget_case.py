@@ -30,8 +30,8 @@ class ImportTest(WidgetTest):
     test_minimum_size = test_image_export = test_msg_base_class = test_zero_size_data = None
 
     @pytest.fixture(autouse=True)
-    def own_folder(self, tmp_path: Path, own_user: None) -> None:
-        self.folder = tmp_path
+    def own_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_user: None) -> None:
+        self.folder, self.monkeypatch = tmp_path, monkeypatch
 
     def make(self, **settings) -> OWImportImages:
         widget = self.create_widget(OWImportImages, stored_settings=settings or None)

@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from orangecontrib.imageanalytics.embedding_answer import (
+from orangecontrib.imageanalytics.outcome import EmbeddingError
+from orangecontrib.imageanalytics.retry import Failure, Kind, Policy
+from orangecontrib.imageanalytics.server_client.answer import (
     AnswerReader,
     BadAnswer,
     read_embedding,
 )
-from orangecontrib.imageanalytics.embedding_protocol import (
+from orangecontrib.imageanalytics.server_client.protocol import (
     JpegJob,
     ServerSettingError,
     fingerprint,
@@ -28,8 +30,6 @@ from orangecontrib.imageanalytics.embedding_protocol import (
     server_address,
     server_name,
 )
-from orangecontrib.imageanalytics.outcome import EmbeddingError
-from orangecontrib.imageanalytics.retry import Failure, Kind, Policy
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_an_image_is_posted_to_its_model() -> None:
 
 def test_each_process_is_a_machine_of_its_own() -> None:
     program = (
-        "from orangecontrib.imageanalytics.embedding_protocol import request_url;"
+        "from orangecontrib.imageanalytics.server_client.protocol import request_url;"
         "print(request_url('http://localhost/', 'vgg16', 1))"
     )
     runs = [subprocess.check_output([sys.executable, "-c", program], text=True) for _ in range(2)]
@@ -219,7 +219,7 @@ def test_an_unknown_length_is_that_of_the_first_answer() -> None:
 
 def test_the_job_of_the_workers_imports_neither_httpx_nor_orange_nor_qt() -> None:
     program = (
-        "import sys, orangecontrib.imageanalytics.embedding_protocol; "
+        "import sys, orangecontrib.imageanalytics.server_client.protocol; "
         "print([m for m in ('httpx', 'ssl', 'asyncio', 'Orange', 'AnyQt') if m in sys.modules])"
     )
     run = subprocess.run(

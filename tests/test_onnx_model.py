@@ -15,9 +15,10 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from orangecontrib.imageanalytics import onnx_model, onnx_session
+from orangecontrib.imageanalytics import onnx_model
 from orangecontrib.imageanalytics.catalogue import MODELS
-from orangecontrib.imageanalytics.onnx_file import NotOnnx, read_onnx
+from orangecontrib.imageanalytics.model_file import session
+from orangecontrib.imageanalytics.model_file.onnx_file import NotOnnx, read_onnx
 from orangecontrib.imageanalytics.onnx_model import ModelSpec, OnnxModel, fingerprint
 from orangecontrib.imageanalytics.outcome import ModelFileError, WorkerError
 from tests.small_models import (
@@ -404,7 +405,7 @@ class TestModelSpec:
 
 class TestProviders:
     def test_the_cpu_is_always_there(self):
-        assert "cpu" in onnx_session.available_providers()
+        assert "cpu" in session.available_providers()
 
     def test_a_name_that_is_none(self, tmp_path):
         path = write_model(tmp_path / "m.onnx")
@@ -414,7 +415,7 @@ class TestProviders:
             ModelSpec.of(path, "gpu")
 
     def test_one_that_the_installed_onnxruntime_does_not_offer(self, tmp_path):
-        missing = set(onnx_session.PROVIDERS) - set(onnx_session.available_providers())
+        missing = set(session.PROVIDERS) - set(session.available_providers())
         if not missing:
             pytest.skip("this onnxruntime offers all")
         with pytest.raises(WorkerError, match=r"cannot compute with .*; it offers .*cpu"):
@@ -424,7 +425,7 @@ class TestProviders:
     def test_one_that_does_not_start_is_an_error_and_the_cpu_does_not_step_in(
         self, tmp_path, monkeypatch
     ):
-        if "cuda" in onnx_session.available_providers():
+        if "cuda" in session.available_providers():
             pytest.skip("here it may start")
         # As on a computer whose onnxruntime has CUDA and whose driver does not.
         monkeypatch.setattr(
@@ -439,5 +440,5 @@ class TestProviders:
 
 def test_what_onnxruntime_says_is_passed_on_in_one_line_without_codes():
     error = Exception("[ONNXRuntimeError] : 1 : FAIL : Load failed: no operator.\nand a page")
-    assert onnx_session.reason(error) == "Load failed: no operator"
+    assert session.reason(error) == "Load failed: no operator"
     assert onnx_model.reason(MemoryError()) == "MemoryError"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from pathlib import Path
 
-import pytest
 from AnyQt.QtCore import QTimer
 from AnyQt.QtWidgets import QFileDialog, QLabel
+
+from orangecontrib.imageanalytics.widgets import import_run
 
 from .conftest import PHOTOS
 from .import_widget_case import ImportTest, make_images, own_user
@@ -59,15 +59,11 @@ class TestImporting(ImportTest):
 
     def test_choosing_with_the_button_opens_a_folder_and_giving_up_changes_nothing(self):
         widget = self.make()
-        ask = QFileDialog.getExistingDirectory
-        try:
-            QFileDialog.getExistingDirectory = lambda *_: str(PHOTOS)
-            widget.panel.choose.click()
-            self.finish(widget)
-            QFileDialog.getExistingDirectory = lambda *_: ""
-            widget.panel.choose.click()
-        finally:
-            QFileDialog.getExistingDirectory = ask
+        self.monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(PHOTOS))
+        widget.panel.choose.click()
+        self.finish(widget)
+        self.monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+        widget.panel.choose.click()
         assert widget.task is None and len(self.output(widget)) == 13
 
     def test_the_menu_has_the_recent_folders_latest_first_and_opens_them(self):
@@ -125,21 +121,12 @@ class TestFaults(ImportTest):
         assert self.shown(widget) == ["no_images"] and self.output(widget) is None
         assert widget.panel.told == "0 images, 1 other file."
 
-    @pytest.mark.skipif(os.name == "nt", reason="permissions are of another kind")
     def test_a_folder_that_may_not_be_read_is_named(self):
-        from orangecontrib.imageanalytics.widgets import import_run
-
-        widget = self.make()
-        original = import_run.ImportImages.__call__
-
-        def refuse(self, folder):  # permissions do not hold for root, as which tests may run
+        def refuse(run, folder):  # permissions do not hold for root, as which tests may run
             raise PermissionError(13, "Permission denied", folder)
 
-        try:
-            import_run.ImportImages.__call__ = refuse
-            self.open(widget, self.folder)
-        finally:
-            import_run.ImportImages.__call__ = original
+        self.monkeypatch.setattr(import_run.ImportImages, "__call__", refuse)
+        widget = self.make(folder=str(self.folder))
         assert self.shown(widget) == ["not_readable"]
         assert f"{self.folder} cannot be read: permission denied" in str(widget.Error.not_readable)
 
@@ -211,8 +198,15 @@ class TestRunning(ImportTest):
         )
 
     def test_a_drive_that_hangs_keeps_neither_window_nor_exit_waiting(self):
+        back = threading.Event()
+        self.monkeypatch.setattr(
+            import_run.ImportImages, "__call__", lambda run, folder: back.wait(60)
+        )
         widget = self.make()
-        widget.open_folder(str(self.many(1)))
+        widget.open_folder(str(self.folder))
         threads = [t for t in threading.enumerate() if t.name == "import images"]
         assert threads and all(thread.daemon for thread in threads)
-        self.finish(widget)
+        widget.onDeleteWidget()  # or the test would last a minute
+        assert not back.is_set() and threads[-1].is_alive()
+        back.set()
+        threads[-1].join(10)

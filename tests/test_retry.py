@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orangecontrib.imageanalytics.concurrency import AdaptiveLimit
 from orangecontrib.imageanalytics.retry import (
     Again,
     Budget,
@@ -22,7 +21,8 @@ from orangecontrib.imageanalytics.retry import (
     failed_with,
     parse_retry_after,
 )
-from orangecontrib.imageanalytics.server_health import ServerHealth
+from orangecontrib.imageanalytics.server_client.concurrency import AdaptiveLimit
+from orangecontrib.imageanalytics.server_client.health import ServerHealth
 
 POLICY = Policy()
 FIRST = Standing(attempts=1)

@@ -21,7 +21,6 @@ import psutil
 import pytest
 
 from orangecontrib.imageanalytics.catalogue import MODELS
-from orangecontrib.imageanalytics.embedding_protocol import JpegJob
 from orangecontrib.imageanalytics.engine import Engine, Result, Task
 from orangecontrib.imageanalytics.outcome import (
     EmbeddingConnectionError,
@@ -31,6 +30,7 @@ from orangecontrib.imageanalytics.outcome import (
     Skipped,
 )
 from orangecontrib.imageanalytics.retry import Policy
+from orangecontrib.imageanalytics.server_client.protocol import JpegJob
 from orangecontrib.imageanalytics.server_embedder import ServerEmbedder
 from tests.misbehaving_server import (
     CERTIFICATE,

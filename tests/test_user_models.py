@@ -9,7 +9,7 @@ import pytest
 
 from orangecontrib.imageanalytics import user_models
 from orangecontrib.imageanalytics.catalogue import MODELS
-from orangecontrib.imageanalytics.model_config import ModelConfig, read_config
+from orangecontrib.imageanalytics.model_file.config import ModelConfig, read_config
 from orangecontrib.imageanalytics.outcome import ModelFileError
 from tests.small_models import MEAN, STD, images, write_model, write_weights
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from orangecontrib.imageanalytics.catalogue import MODELS, Model
-from orangecontrib.imageanalytics.onnx_file import read_onnx
+from orangecontrib.imageanalytics.model_file.onnx_file import read_onnx
 from orangecontrib.imageanalytics.onnx_model import OnnxModel
 from tests.conftest import PHOTOS
 

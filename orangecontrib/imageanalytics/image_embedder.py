@@ -10,14 +10,6 @@ from typing import TYPE_CHECKING, Any, overload
 
 from orangecontrib.imageanalytics import catalogue, installed_beside
 from orangecontrib.imageanalytics.cache import Cache
-from orangecontrib.imageanalytics.embedding_protocol import (
-    ADDRESS_VARIABLE,
-    DEFAULT_SERVER,
-    TOKEN_VARIABLE,
-    is_exposed,
-    server_address,
-    server_name,
-)
 from orangecontrib.imageanalytics.outcome import (
     Embedded,
     EmbeddingConnectionError,
@@ -33,6 +25,14 @@ from orangecontrib.imageanalytics.outcome import (
     WorkerError,
 )
 from orangecontrib.imageanalytics.pipeline import Pipeline
+from orangecontrib.imageanalytics.server_client.protocol import (
+    ADDRESS_VARIABLE,
+    DEFAULT_SERVER,
+    TOKEN_VARIABLE,
+    is_exposed,
+    server_address,
+    server_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orangecontrib.imageanalytics.catalogue import WEIGHTS
-from orangecontrib.imageanalytics.model_config import config_path, read_config
-from orangecontrib.imageanalytics.model_files import FileState, ModelFiles
-from orangecontrib.imageanalytics.model_interface import find_interface
-from orangecontrib.imageanalytics.onnx_session import check_provider, open_session, reason
+from orangecontrib.imageanalytics.model_file.config import config_path, read_config
+from orangecontrib.imageanalytics.model_file.files import FileState, ModelFiles
+from orangecontrib.imageanalytics.model_file.interface import find_interface
+from orangecontrib.imageanalytics.model_file.session import check_provider, open_session, reason
 from orangecontrib.imageanalytics.outcome import ModelFileError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ModelSpec:
     path : Path
         The ONNX file.
     provider : str
-        What computes: a key of `onnx_session.PROVIDERS`.
+        What computes: a key of `model_file.session.PROVIDERS`.
     fingerprint : str
         Of the weights and the config; see `ModelFiles.fingerprint`.
     state : tuple
@@ -90,7 +90,7 @@ class OnnxModel:
     path : Path or str
         The ONNX file; weights in files beside it and a config of the same name are found there.
     provider : str
-        What computes: a key of `onnx_session.PROVIDERS`.
+        What computes: a key of `model_file.session.PROVIDERS`.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
 """ServerEmbedder: images to vectors, through an embedding server.
 
 Images are read, hashed, decoded and encoded in isolated processes (`engine.py`), then sent from
-an event loop in a thread of its own (`server_run.py`). Only the re-encoded pixels leave the
+an event loop in a thread of its own (`server_client/run.py`). Only the re-encoded pixels leave the
 computer: no name, no path, no metadata, nothing that identifies the computer.
 """
 
@@ -16,15 +16,15 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics import embedding_protocol
-from orangecontrib.imageanalytics.connections import Connections
-from orangecontrib.imageanalytics.embedding_protocol import TOKEN_VARIABLE, JpegJob
 from orangecontrib.imageanalytics.engine import Engine, Result, Task
 from orangecontrib.imageanalytics.http_client import LoopThread
 from orangecontrib.imageanalytics.outcome import Skipped
 from orangecontrib.imageanalytics.retry import Chance, Policy
-from orangecontrib.imageanalytics.server_run import Image, ServerRun
-from orangecontrib.imageanalytics.unfinished import Promise, Unfinished
+from orangecontrib.imageanalytics.server_client import protocol
+from orangecontrib.imageanalytics.server_client.connections import Connections
+from orangecontrib.imageanalytics.server_client.protocol import TOKEN_VARIABLE, JpegJob
+from orangecontrib.imageanalytics.server_client.run import Image, ServerRun
+from orangecontrib.imageanalytics.server_client.unfinished import Promise, Unfinished
 
 if TYPE_CHECKING:
     from orangecontrib.imageanalytics.catalogue import Model
@@ -91,18 +91,18 @@ class ServerEmbedder:
         engine: Engine | None = None,
         chance: Chance = random.random,
     ) -> None:
-        address = embedding_protocol.server_address(server_url)
+        address = protocol.server_address(server_url)
         token = (token or os.environ.get(TOKEN_VARIABLE, "")).strip() or None
-        headers = embedding_protocol.request_headers(address, token)
-        self.server = embedding_protocol.server_name(address)
-        self.fingerprint = embedding_protocol.fingerprint(address, model.id, model.input_size)
+        headers = protocol.request_headers(address, token)
+        self.server = protocol.server_name(address)
+        self.fingerprint = protocol.fingerprint(address, model.id, model.input_size)
         self.dimension = model.dimension
         self._policy = policy or Policy()
         self.capacity = _AHEAD * self._policy.most_at_once
         self._chance = chance
         self._engine = engine or Engine(JpegJob(model.input_size))
         self._connections = Connections(address, model.id, headers, self._policy)
-        if token and embedding_protocol.is_exposed(address):
+        if token and protocol.is_exposed(address):
             _log.warning(
                 "The token for %s is sent unencrypted; use https:// if the server has it.",
                 self.server,

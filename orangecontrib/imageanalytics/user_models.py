@@ -15,9 +15,9 @@ from pathlib import Path
 import platformdirs
 
 from orangecontrib.imageanalytics.catalogue import MODELS, Model
-from orangecontrib.imageanalytics.model_config import config_path, read_config
-from orangecontrib.imageanalytics.model_files import ModelFiles
-from orangecontrib.imageanalytics.model_interface import find_interface
+from orangecontrib.imageanalytics.model_file.config import config_path, read_config
+from orangecontrib.imageanalytics.model_file.files import ModelFiles
+from orangecontrib.imageanalytics.model_file.interface import find_interface
 from orangecontrib.imageanalytics.outcome import ModelFileError
 
 #: The environment variable that names another folder.

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from orangecontrib.imageanalytics.embedding_protocol import request_url
 from orangecontrib.imageanalytics.http_client import USER_AGENT, tls_context
 from orangecontrib.imageanalytics.retry import (
     Failure,
@@ -25,6 +24,7 @@ from orangecontrib.imageanalytics.retry import (
     failed_with,
     parse_retry_after,
 )
+from orangecontrib.imageanalytics.server_client.protocol import request_url
 
 if TYPE_CHECKING:
     import httpx

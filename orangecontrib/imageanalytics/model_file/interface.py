@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orangecontrib.imageanalytics.model_config import EXAMPLE, ModelConfig, config_path
-from orangecontrib.imageanalytics.onnx_file import OnnxFile, Tensor
+from orangecontrib.imageanalytics.model_file.config import EXAMPLE, ModelConfig, config_path
+from orangecontrib.imageanalytics.model_file.onnx_file import OnnxFile, Tensor
 from orangecontrib.imageanalytics.outcome import ModelFileError
 
 #: Sides of images in pixels; larger than any network has, so that a slip cannot fill the memory.

@@ -12,9 +12,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orangecontrib.imageanalytics.concurrency import AdaptiveLimit
-from orangecontrib.imageanalytics.connections import Connections
-from orangecontrib.imageanalytics.embedding_answer import AnswerReader
 from orangecontrib.imageanalytics.outcome import (
     EmbeddingConnectionError,
     Reason,
@@ -32,8 +29,11 @@ from orangecontrib.imageanalytics.retry import (
     Standing,
     Stop,
 )
-from orangecontrib.imageanalytics.server_health import ServerHealth
-from orangecontrib.imageanalytics.unfinished import End, Payload
+from orangecontrib.imageanalytics.server_client.answer import AnswerReader
+from orangecontrib.imageanalytics.server_client.concurrency import AdaptiveLimit
+from orangecontrib.imageanalytics.server_client.connections import Connections
+from orangecontrib.imageanalytics.server_client.health import ServerHealth
+from orangecontrib.imageanalytics.server_client.unfinished import End, Payload
 
 _log = logging.getLogger(__name__)
 

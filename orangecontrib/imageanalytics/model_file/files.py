@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from orangecontrib.imageanalytics.model_config import config_path, read_config
-from orangecontrib.imageanalytics.onnx_file import NotOnnx, OnnxFile, read_onnx
+from orangecontrib.imageanalytics.model_file.config import config_path, read_config
+from orangecontrib.imageanalytics.model_file.onnx_file import NotOnnx, OnnxFile, read_onnx
 from orangecontrib.imageanalytics.outcome import ModelFileError
 
 #: Path, size in bytes, and times in ns of the last changes of content and of anything else.

@@ -5,7 +5,7 @@
 
 with the image, squashed to the model's size, as JPEG; the answer is ``{"embedding": [floats]}``,
 an empty list meaning that this image cannot be embedded. It is the protocol of Orange's public
-server; `embedding_answer.py` reads the answers. `JpegJob` runs in worker processes: nothing here
+server; `answer.py` reads the answers. `JpegJob` runs in worker processes: nothing here
 imports Orange, Qt or httpx.
 """
 

@@ -1,0 +1,1 @@
+"""What `ServerEmbedder` is made of: the protocol, the connections, and one run against a server."""
