@@ -145,12 +145,14 @@ def from_picture(
     Raises
     ------
     InputTypeError
-        If an array is of another type or shape.
+        If it is neither, or an array of another type or shape.
     Unreadable
         If the picture has no pixels, or its file cannot be read.
     """
     if isinstance(picture, np.ndarray):
         picture = _from_array(picture)
+    if not isinstance(picture, Image.Image):
+        raise InputTypeError(f"neither a PIL image nor an array: {type(picture).__name__}")
     if min(picture.size) < 1:
         raise Unreadable(Reason.NOT_AN_IMAGE, "the picture has no pixels")
     if getattr(picture, "tile", None) and (problem := formats.refused(picture)):

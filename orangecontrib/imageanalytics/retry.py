@@ -1,7 +1,8 @@
 """What to do when an embedding server gives no embedding: pure decisions, no input or output.
 
-The loop that obeys (`server_client/run.py`) tells `Policy.after` what failed and how the run stands,
-and gets back one of `Again`, `GiveUp` and `Stop`. Time is a number handed in, chance a function.
+The loop that obeys (`server_client/run.py`) tells `Policy.after` what failed and how the run
+stands, and gets back one of `Again`, `GiveUp` and `Stop`. Time is a number handed in, chance a
+function.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orangecontrib.imageanalytics import pixels, sources
@@ -102,6 +103,7 @@ def work(job: Job, task: Task, allowance: int, budget: int) -> Result | Postpone
     budget : int
         Bytes that it might be given later, once other images are done.
     """
+    prepare(job)
     if task.pixels is not None:
         return Result(job(task.pixels))
     stat = None
@@ -139,8 +141,9 @@ def hash_file(path: str) -> Result:
     return Result(None, sources.content_hash(data), len(data), stat)
 
 
+@lru_cache(maxsize=4)
 def prepare(job: Job) -> None:
-    """Answer when this process is ready for the job."""
+    """Make this process ready for the job; what goes wrong is raised each time."""
     job.prepare()
 
 
