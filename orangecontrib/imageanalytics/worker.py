@@ -82,6 +82,9 @@ class Job(Protocol):
     def size(self) -> tuple[int, int]:
         """Height and width in pixels that images are squashed to."""
 
+    def __hash__(self) -> int:
+        """Jobs that do the same are equal: a process is prepared once for them."""
+
     def prepare(self) -> None:
         """Do what is done once per process; an EmbeddingError here stops the run."""
 
