@@ -5,16 +5,16 @@ BIN := $(VENV)/bin
 export QT_QPA_PLATFORM ?= offscreen
 
 .DEFAULT_GOAL := help
-.PHONY: help demo orange test lint bench docs dist clean
+.PHONY: help demo orange test lint bench docs dist screenshots clean
 
 help:  ## list the chores
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 # One environment for all chores; made anew when what the package needs changes.
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[test,doc]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,doc,dist]'
 	touch $@
 
 $(VENV)/demo: pyproject.toml
@@ -23,7 +23,7 @@ $(VENV)/demo: pyproject.toml
 	touch $@
 
 demo: $(VENV)/demo  ## embed the photos of examples/ and show which are alike
-	$(BIN)/python examples/demo.py examples/photos demo
+	$(BIN)/python tools/demo.py examples/photos demo
 
 orange: $(VENV)/installed  ## open Orange with the example workflow
 	env -u QT_QPA_PLATFORM $(BIN)/python -m Orange.canvas examples/image-clustering.ows
@@ -40,13 +40,20 @@ bench: $(VENV)/installed  ## print the figures of the README (OPTIONS='--quick -
 	$(BIN)/python -m benchmarks $(OPTIONS)
 
 docs: $(VENV)/installed  ## build the documentation
-	$(BIN)/python -m sphinx -W --keep-going -b html doc doc/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -d doc/_build/doctrees -b html doc doc/_build/html
 
 dist: docs  ## build the wheel and the source distribution, with the help inside
 	rm -rf build dist orangecontrib/imageanalytics/help
 	cp -r doc/_build/html orangecontrib/imageanalytics/help
 	$(BIN)/python -m build
 	rm -rf orangecontrib/imageanalytics/help
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+screenshots: $(VENV)/installed  ## make the pictures of the documentation anew (needs Xvfb)
+	$(BIN)/python doc/screenshots.py
+	$(BIN)/python doc/import_screenshots.py
+	$(BIN)/python doc/canvas_screenshot.py examples/image-clustering.ows
 
 clean:  ## remove what the chores made
-	rm -rf $(VENV) build dist demo doc/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist demo bench doc/_build orangecontrib/imageanalytics/help *.egg-info .pytest_cache .mypy_cache .ruff_cache

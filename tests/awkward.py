@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, features
+from PIL import Image
 
 from orangecontrib.imageanalytics.outcome import Reason
+
+Image.init()
 
 #: Width and height of the scene.
 SIZE = (160, 96)
@@ -37,7 +39,8 @@ class Case:
         What is awkward about it.
     seen : str
         How the scene is seen in it: "colour", "grey", "contrast" (grey between the scene's own
-        extremes), "bilevel", or "" if it is another picture.
+        extremes), "steps" or "bilevel", "colour on white" or "grey on white"; "" if it is
+        another picture.
     """
 
     path: str
@@ -171,7 +174,7 @@ def _oriented() -> Iterator[tuple[str, bytes, str]]:
     yield "turned6.webp", encoded(stored, "WEBP", exif=_exif(6), quality=95), "colour"
     compressed = encoded(stored, "TIFF", exif=_exif(6), compression="tiff_lzw")
     yield "turned6-lzw.tif", compressed, "colour"
-    if features.check("avif"):
+    if "AVIF" in Image.SAVE:
         yield "turned6.avif", encoded(stored, "AVIF", exif=_exif(6), quality=95), "colour"
 
 
@@ -207,12 +210,13 @@ def _modes() -> Iterator[tuple[str, bytes, str]]:
     yield "grey.png", encoded(grey, "PNG"), "grey"
     yield "bilevel.png", encoded(bilevel, "PNG"), "bilevel"
     yield "palette.png", encoded(palette, "PNG"), "colour"
-    yield "grey4.png", encoded(grey, "PNG", bits=4), "grey"
+    for bits in (2, 4):
+        yield f"grey{bits}.png", _few_bits(grey, bits), "steps"
     yield "grey-bilevel.tif", encoded(bilevel, "TIFF", compression="group4"), "bilevel"
     yield "cmyk.tif", encoded(image.convert("CMYK"), "TIFF"), "colour"
     yield "ycbcr.tif", encoded(image.convert("YCbCr"), "TIFF"), "colour"
     yield "palette.tif", encoded(palette, "TIFF"), "colour"
-    for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "zstd", "jpeg"):
+    for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
         options = {"quality": 95} if compression == "jpeg" else {}
         file = encoded(image, "TIFF", compression=compression, **options)
         yield f"{compression}.tif", file, "colour"
@@ -223,7 +227,7 @@ def _modes() -> Iterator[tuple[str, bytes, str]]:
     yield "lossless.webp", encoded(image, "WEBP", lossless=True), "colour"
     yield "rgb.jp2", encoded(image, "JPEG2000"), "colour"
     yield "rgb.j2k", encoded(image, "JPEG2000", no_jp2=True), "colour"
-    if features.check("avif"):
+    if "AVIF" in Image.SAVE:
         yield "rgb.avif", encoded(image, "AVIF", quality=95), "colour"
     yield "rgb.ico", encoded(image.resize((128, 96)), "ICO", sizes=[(128, 96)]), "colour"
     yield "rgb.ppm", encoded(image, "PPM"), "colour"
@@ -233,7 +237,8 @@ def _modes() -> Iterator[tuple[str, bytes, str]]:
     yield "plain.ppm", f"P3\n{SIZE[0]} {SIZE[1]}\n255\n{numbers}\n".encode(), "colour"
     yield "rgb.tga", encoded(image, "TGA", compression="tga_rle"), "colour"
     yield "rgb.pcx", encoded(image, "PCX"), "colour"
-    yield "rgb.qoi", encoded(image, "QOI"), "colour"
+    if "QOI" in Image.SAVE:
+        yield "rgb.qoi", encoded(image, "QOI"), "colour"
     yield "rgb.dds", encoded(image, "DDS"), "colour"
     yield "rgb.sgi", encoded(image, "SGI"), "colour"
     frames = [image.rotate(180).quantize(256)]
@@ -242,6 +247,15 @@ def _modes() -> Iterator[tuple[str, bytes, str]]:
     yield "moving.png", encoded(image, "PNG", save_all=True, append_images=frames), "colour"
     yield "moving.webp", _moving_webp(image, frames), "colour"
     yield "pages.tif", encoded(image, "TIFF", save_all=True, append_images=frames), "colour"
+
+
+def _few_bits(grey: Image.Image, bits: int, *extra: tuple[bytes, bytes]) -> bytes:
+    """Write a PNG with several pixels to the byte."""
+    values = np.rint(np.asarray(grey) / 255 * (2**bits - 1)).astype(np.uint8)
+    planes = [(values >> bit) & 1 for bit in reversed(range(bits))]
+    packed = np.packbits(np.stack(planes, axis=-1).reshape(len(values), -1), axis=1)
+    rows = b"".join(b"\0" + row.tobytes() for row in packed)
+    return png_of(rows, values.shape, bits, 0, *extra)
 
 
 def _moving_webp(image: Image.Image, frames: list[Image.Image]) -> bytes:
@@ -266,13 +280,20 @@ def _transparent() -> Iterator[tuple[str, bytes, str]]:
     values[:, : SIZE[0] // 2] = 7
     grey = Image.fromarray(values)
     yield "grey-key.png", encoded(grey, "PNG", transparency=7), "grey on white"
+    steps = scene().convert("L").point(lambda value: max(value, 17))
+    steps.paste(0, (0, 0, SIZE[0] // 2, SIZE[1]))
+    yield "grey4-key.png", _few_bits(steps, 4, (b"tRNS", b"\0\0")), "grey on white"
+    steps = scene().convert("L").point(lambda value: min(value, 238))
+    steps.paste(255, (0, 0, SIZE[0] // 2, SIZE[1]))
+    key4 = (b"tRNS", b"\0\x0f")
+    yield "grey4-white-key.png", _few_bits(steps, 4, key4), "grey on white"
     palette = opaque.quantize(255)
     entry = palette.getpixel((0, 0))
     yield "palette-key.png", encoded(palette, "PNG", transparency=entry), "colour on white"
     alphas = bytes(0 if value == entry else 255 for value in range(255))
     yield "palette-alphas.png", encoded(palette, "PNG", transparency=alphas), "colour on white"
     yield "palette-key.gif", encoded(palette, "GIF", transparency=entry), "colour on white"
-    if features.check("avif"):
+    if "AVIF" in Image.SAVE:
         yield "rgba.avif", encoded(image, "AVIF", quality=98), "colour on white"
 
 
@@ -366,10 +387,11 @@ def _wholes() -> dict[str, bytes]:
         "jp2": encoded(image, "JPEG2000"),
         "ppm": encoded(image, "PPM"),
         "ico": encoded(image.resize((128, 96)), "ICO", sizes=[(128, 96)]),
-        "qoi": encoded(image, "QOI"),
         "dds": encoded(image, "DDS"),
     }
-    if features.check("avif"):
+    if "QOI" in Image.SAVE:
+        wholes["qoi"] = encoded(image, "QOI")
+    if "AVIF" in Image.SAVE:
         wholes["avif"] = encoded(image, "AVIF", quality=95)
     return wholes
 
@@ -390,7 +412,7 @@ def damaged() -> Iterator[tuple[str, bytes, str]]:
     rows = np.asarray(scene())
     short = b"".join(b"\0" + row.tobytes() for row in rows[:50])
     yield "rows.png", png_of(short, rows.shape[:2], 8, 2), "whole, but with half the rows"
-    for name in ("png", "gif", "jp2", "lossless.webp", "lzw.tif", "jpg"):
+    for name in ("png", "gif", "lossless.webp", "lzw.tif", "jpg", "progressive.jpg"):
         flipped = bytearray(wholes[name])
         for at in range(len(flipped) // 2, len(flipped) // 2 + 60):
             flipped[at] ^= 0x55
@@ -408,7 +430,8 @@ def too_large() -> Iterator[tuple[str, bytes, str]]:
     """Yield name, content and note of images that would take too much memory."""
     yield "bomb.png", png_of(bytes(1000), (40_000, 40_000), 8, 2), "1600 megapixels by its header"
     yield "bomb.gif", b"GIF89a" + struct.pack("<HH", 65_000, 65_000) + _GIF_REST, "4 gigapixels"
-    yield "bomb.tif", tiff(np.zeros((2, 2, 3), np.uint8), t256=60_000, t257=60_000), "3.6 gigapixels"
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    yield "bomb.tif", tiff(pixels, photometric=2, t256=60_000, t257=60_000), "3.6 gigapixels"
     yield "bomb.ico", _icon_bomb(), "a small icon with a large picture inside"
     jpeg = bytearray(encoded(scene(), "JPEG", progressive=True))
     at = jpeg.index(b"\xff\xc2") + 5
@@ -429,7 +452,11 @@ def no_images() -> Iterator[tuple[str, bytes, str]]:
     yield "empty.png", b"", "empty"
     yield "page.jpg", b"<!DOCTYPE html>\n<html><body>404</body></html>", "an HTML page"
     yield "words.png", b"This is no image, whatever its name says.\n" * 20, "text"
-    yield "bmw.bmp", b"BMW builds cars, and this is a text of them.\n" * 5, "text that begins as BMP"
+    yield (
+        "bmw.bmp",
+        b"BMW builds cars, and this is a text of them.\n" * 5,
+        "text that begins as BMP",
+    )
     yield "sums.png", b"a,b,c\n1,2,3\n" * 50, "a table"
     yield "paper.jpg", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n" + bytes(100), "a PDF"
     yield "archive.png", b"PK\3\4" + bytes(100), "a ZIP archive"
@@ -460,7 +487,11 @@ def unsupported() -> Iterator[tuple[str, bytes, str]]:
     twelve = bytearray(encoded(scene(), "JPEG"))
     twelve[twelve.index(b"\xff\xc0") + 4] = 12
     yield "twelve-bits.jpg", bytes(twelve), "12 bits per channel"
-    yield "layers.psd", b"8BPS\0\1" + bytes(6) + b"\0\3\0\0\0\5\0\0\0\5\0\x10\0\3" + bytes(99), "PSD"
+    yield (
+        "layers.psd",
+        b"8BPS\0\1" + bytes(6) + b"\0\3\0\0\0\5\0\0\0\5\0\x10\0\3" + bytes(99),
+        "PSD",
+    )
 
 
 #: Names that are awkward in themselves, of good images.

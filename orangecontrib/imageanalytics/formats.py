@@ -71,6 +71,7 @@ _UNSUPPORTED = {
     b"\x76\x2f\x31\x01": "an OpenEXR image; export it as TIFF or PNG",
     b"#?RADIANCE": "a Radiance HDR image; export it as TIFF or PNG",
     b"II*\0\x10\0\0\0CR": _RAW,  # Canon's CR2
+    b"\xd7\xcd\xc6\x9a": f"a drawing (WMF); {_EXPORT}",
     b"FUJIFILMCCD-RAW": _RAW,
     b"IIRO": _RAW,
     b"IIRS": _RAW,

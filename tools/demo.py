@@ -1,6 +1,6 @@
 """Embed a folder of photos and show which are alike: a table, and a picture of the clusters.
 
-python examples/demo.py examples/photos demo
+python tools/demo.py examples/photos demo
 """
 
 from __future__ import annotations
