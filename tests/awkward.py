@@ -214,7 +214,6 @@ def _modes() -> Iterator[tuple[str, bytes, str]]:
         yield f"grey{bits}.png", _few_bits(grey, bits), "steps"
     yield "grey-bilevel.tif", encoded(bilevel, "TIFF", compression="group4"), "bilevel"
     yield "cmyk.tif", encoded(image.convert("CMYK"), "TIFF"), "colour"
-    yield "ycbcr.tif", encoded(image.convert("YCbCr"), "TIFF"), "colour"
     yield "palette.tif", encoded(palette, "TIFF"), "colour"
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
         options = {"quality": 95} if compression == "jpeg" else {}

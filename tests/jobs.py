@@ -36,6 +36,14 @@ class MeanColour:
 
 
 @dataclass(frozen=True)
+class LongAnswer(MeanColour):
+    """Gives 20 MB, which take a while to be written."""
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        return np.zeros(5_000_000, np.float32)
+
+
+@dataclass(frozen=True)
 class BrokenModel(MeanColour):
     """Cannot be prepared."""
 

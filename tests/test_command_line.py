@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import errno
 import os
 import subprocess
 import sys
@@ -112,3 +114,39 @@ def test_it_starts_no_qt(photos, tmp_path):
         "assert not {'PyQt6.QtWidgets', 'PyQt6.QtGui', 'Orange.widgets'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_a_suffix_in_capitals_is_as_good(photos, tmp_path):
+    assert main([str(photos[0]), "-o", str(tmp_path / "OUT.NPZ")]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["OUT.NPZ"]
+
+
+def test_a_data_uri_is_an_image_like_any_other(photos, capsys):
+    uri = "data:image/png;base64," + base64.b64encode(photos[0].read_bytes()).decode()
+    assert main([uri]) == 0
+
+
+def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(
+    photos, tmp_path, monkeypatch, capsys
+):
+    def full(*arguments: object, **names: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez", full)
+    assert main([str(photos[0]), "-o", str(tmp_path / "out.npz")]) == 1
+    assert "No space left" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_two_outputs_cannot_be_one_file(photos):
+    with pytest.raises(SystemExit):
+        main([str(photos[0]), "-o", "out.tab", "--skipped", "out.tab"])
+
+
+def test_a_reader_who_leaves_early_changes_nothing(photos, tmp_path):
+    command = f"{sys.executable} -m orangecontrib.imageanalytics {photos[0]} -o {tmp_path}/a.npz"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} | true"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "a.npz").exists()

@@ -20,6 +20,7 @@ from tests.jobs import (
     SEGFAULT,
     BrokenModel,
     DiesAtStart,
+    LongAnswer,
     MeanColour,
     MissingLibrary,
     png,
@@ -219,3 +220,32 @@ def test_the_end_of_the_program_ends_its_workers(how):
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
     program.stdout.close()
+
+
+def test_a_worker_killed_while_it_writes_holds_nothing_up():
+    engine = Engine(LongAnswer(), workers=1)
+    try:
+        before = workers()
+        futures = [engine.submit(Task(data=png(grey))) for grey in GREYS[:12]]
+        while not any(future.done() for future in futures):
+            time.sleep(0.01)
+        for process in workers() - before:
+            process.kill()
+        results = [future.result(timeout=60).payload for future in futures]
+        assert not [result for result in results if isinstance(result, Skipped)]
+    finally:
+        engine.close()
+
+
+def test_processes_that_cannot_be_started_are_an_error_also_for_later_images(monkeypatch):
+    def no_more(*arguments: object, **names: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("loky.ProcessPoolExecutor", no_more)
+    engine = Engine(MeanColour(), workers=1)
+    try:
+        for _ in range(2):
+            with pytest.raises(WorkerError, match="Too many open files"):
+                engine.submit(Task(data=png(GREYS[0]))).result(timeout=10)
+    finally:
+        engine.close()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from orangecontrib.imageanalytics.image_embedder import (
     Skipped,
 )
 from orangecontrib.imageanalytics.outcome import ColumnError, InputTypeError, ModelFileError
+from tests import awkward
 from tests.web_server import WebServer, answer, hang
 
 
@@ -336,3 +339,38 @@ def test_on_another_executor(photos):
         there = ImageEmbedder(cache=False, executor=executor, workers=2)
         np.testing.assert_array_equal(there(photos[:4]), here(photos[:4]))
         there.close()
+
+
+def test_the_vectors_of_one_image_are_the_callers_own(photos):
+    images = [photos[0], photos[0], photos[0].read_bytes()]
+    with ImageEmbedder(cache=False) as embedder:
+        expected = embedder([photos[0]])[0]
+        for outcome in embedder.outcomes(images):
+            np.testing.assert_array_equal(outcome.vector, expected)
+            outcome.vector[:] = -1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_an_embedder_goes_on_in_a_forked_process(photos):
+    with ImageEmbedder(cache=False) as embedder:
+        embedder(photos[:1])
+        fork = get_context("fork")
+        answers = fork.SimpleQueue()
+        child = fork.Process(target=lambda: answers.put(embedder(photos[:2])))
+        child.start()
+        child.join(timeout=60)
+        assert child.exitcode == 0
+        assert all(vector is not None for vector in answers.get())
+
+
+def test_a_folder_of_everything_that_can_go_wrong_runs_in_one_call(tmp_path):
+    cases = awkward.write_corpus(tmp_path)
+    assert len(cases) > 200
+    with ImageEmbedder(cache=False) as embedder:
+        outcomes = list(embedder.outcomes([case.path for case in cases]))
+    wrong = [
+        (case.path, outcome, case.expected)
+        for case, outcome in zip(cases, outcomes, strict=True)
+        if getattr(outcome, "reason", None) != case.expected
+    ]
+    assert not wrong

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 import threading
 from collections import Counter
@@ -52,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in filter(None, (options.output, options.skipped)):
         if problem := output_files.problem_with(path):
             parser.error(problem)
+    if options.output is not None and options.output == options.skipped:
+        parser.error("the embedded and the skipped images go into different files")
     try:
         return _embed(options, cache)
     except EmbeddingError as error:
@@ -129,14 +133,23 @@ def _embed(options: argparse.Namespace, cache: Cache) -> int:
         if output_files.needs_orange(options.output, options.skipped):
             threading.Thread(target=output_files.import_orange, daemon=True).start()
         paths = list(_walk(options.paths))
+        if not paths:
+            raise EmbeddingError("There are no files in " + ", ".join(map(shown, options.paths)))
         outcomes = list(_with_progress(embedder, paths))
         lost = embedder.lost
-    if options.output is not None:
-        output_files.write_embedded(options.output, paths, outcomes)
-    if options.skipped is not None:
-        output_files.write_skipped(options.skipped, paths, outcomes)
-    _print_summary(options, paths, outcomes, lost)
-    return 0 if any(isinstance(outcome, Embedded) for outcome in outcomes) else 1
+    status = 0 if any(isinstance(outcome, Embedded) for outcome in outcomes) else 1
+    try:
+        if options.output is not None:
+            output_files.write_embedded(options.output, paths, outcomes)
+        if options.skipped is not None:
+            output_files.write_skipped(options.skipped, paths, outcomes)
+    except EmbeddingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 1
+    with contextlib.suppress(BrokenPipeError):  # whoever read the summary has seen enough
+        _print_summary(options, paths, outcomes, lost)
+        sys.stdout.flush()
+    return status
 
 
 def _walk(paths: Sequence[str]) -> Iterator[str]:
@@ -144,10 +157,14 @@ def _walk(paths: Sequence[str]) -> Iterator[str]:
     from orangecontrib.imageanalytics.folders import walk
 
     for path in paths:
-        if Path(path).is_dir():
-            yield from walk(path)
+        if os.path.isdir(path):  # noqa: PTH112 (it never raises, as for a data: URI)
+            yield from walk(path, _warn_of_folder)
         else:
             yield path
+
+
+def _warn_of_folder(error: OSError) -> None:
+    print(f"warning: {shown(str(error.filename))}: {error.strerror}", file=sys.stderr)
 
 
 def _with_progress(embedder: object, paths: list[str]) -> Iterator[Outcome]:
@@ -190,5 +207,8 @@ if __name__ == "__main__":
         # names of files may hold anything
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     status = main()
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # else the interpreter complains as it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)

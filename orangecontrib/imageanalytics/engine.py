@@ -12,6 +12,7 @@ no messages from the workers are needed to see one hang.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -172,17 +173,18 @@ class Engine:
     # ---- all that follows runs in the supervising thread
 
     def _supervise(self) -> None:
-        try:
-            while not self._ended:
+        while not self._ended:
+            try:
                 self._dispatch()
                 try:
-                    self._events.get(timeout=self._until_next_deadline())()
+                    event = self._events.get(timeout=self._until_next_deadline())
                 except Empty:
                     self._end_overdue()
-        except BaseException as error:  # a fault of ours: tell whoever waits, instead of hanging
-            log.exception("the engine stopped")
-            self._fail(error)
-            self._end_pool()
+                else:
+                    event()
+            except BaseException as error:  # go on: what is submitted later must fail, too
+                log.debug("the engine stopped", exc_info=True)
+                self._stop(error)
 
     def _accept(self, item: _Item) -> None:
         if self._error is not None:
@@ -240,7 +242,11 @@ class Engine:
         """Hand a task to the pool; False if the pool turned out to be broken."""
         if not item.future.running() and not item.future.set_running_or_notify_cancel():
             return True
-        pool = self._open_pool()
+        try:
+            pool = self._open_pool()
+        except BaseException:
+            self._waiting.appendleft(item)
+            raise
         if pool is None:
             self._waiting.appendleft(item)
             return False
@@ -255,6 +261,9 @@ class Engine:
             (self._suspects if self._alone else self._waiting).appendleft(item)
             self._recover(error)
             return False
+        except BaseException:
+            self._waiting.appendleft(item)
+            raise
         self._running[running] = item
         self._mark_at_work()
         running.add_done_callback(lambda future: self._events.put(lambda: self._finish(future)))
@@ -287,28 +296,27 @@ class Engine:
         elif self._given is not None and not isinstance(error, (EmbeddingError, ImportError)):
             item.future.set_result(Result(Skipped(Reason.CRASHED, _text(error))))
         else:
-            _fail(item, error)
-            self._fail(_as_embedding_error(error))
+            _fail(item, _as_embedding_error(error))
+            self._stop(error)
 
     def _recover(self, error: BaseException) -> None:
         """Go on after a worker died, on a new pool."""
         if self._given is not None:
-            self._fail(WorkerError(f"The executor that was given is broken: {_text(error)}"))
+            self._stop(WorkerError(f"The executor that was given is broken: {_text(error)}"))
             return
         log.debug("a worker died: %s", error)
         items = list(self._running.values())
         if self._starting is not None:
             self._deaths_at_start += 1
             if self._deaths_at_start >= DEATHS_AT_START:
-                self._fail(
+                self._stop(
                     WorkerError(
                         "The process that decodes images ends as soon as it starts "
                         f"({_text(error)}). Reinstalling onnxruntime and Pillow may help."
                     )
                 )
-                self._end_pool()
                 return
-        elif self._alone:
+        elif self._alone and items:
             self._blame(items.pop())
         busy, queued = items[: self.workers], items[self.workers :]
         self._requeue(self._suspects, busy)
@@ -324,11 +332,11 @@ class Engine:
                 Result(Skipped(Reason.CRASHED, "the process that decoded it died each time"))
             )
 
-    @staticmethod
-    def _requeue(queue: deque[_Item], items: Iterable[_Item]) -> None:
+    def _requeue(self, queue: deque[_Item], items: Iterable[_Item]) -> None:
         for item in reversed(list(items)):
             item.since = None
-            queue.appendleft(item)
+            is_large = item.cost is not None and queue is self._waiting
+            (self._large if is_large else queue).appendleft(item)
 
     def _until_next_deadline(self) -> float | None:
         """Seconds until something is overdue."""
@@ -346,13 +354,12 @@ class Engine:
         now = time.monotonic()
         if self._starting is not None:
             if now - self._started_at >= STARTING:
-                self._fail(
+                self._stop(
                     WorkerError(
                         f"The process that decodes images did not start within {STARTING:.0f} s. "
                         "A virus scanner or an overloaded computer may hold it back; try again."
                     )
                 )
-                self._end_pool()
             return
         items = list(self._running.values())
         overdue = {i for i in items if i.since is not None and now - i.since >= self._deadline}
@@ -404,7 +411,7 @@ class Engine:
             return
         self._starting = None
         if error is not None:
-            self._fail(_as_embedding_error(error))
+            self._stop(error)
             return
         self._deaths_at_start = 0
         for item in self._running.values():  # the start is not the image's time
@@ -417,13 +424,14 @@ class Engine:
         self._alone = False
         self._running.clear()
         if pool is not None:
-            pool.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
+            _kill(pool)
 
-    def _fail(self, error: BaseException) -> None:
+    def _stop(self, error: BaseException) -> None:
         """Stop for good: whatever was or will be submitted fails with this error."""
-        self._error = error
+        self._error = _as_embedding_error(error)
         for item in self._unfinished():
-            _fail(item, error)
+            _fail(item, self._error)
+        self._end_pool()
 
     def _shut_down(self) -> None:
         for item in self._unfinished():
@@ -437,7 +445,24 @@ class Engine:
         self._waiting.clear()
         self._large.clear()
         self._suspects.clear()
+        self._running.clear()
         return items
+
+
+def _kill(pool: Any) -> None:
+    """End a pool of loky's at once, whatever its workers are at.
+
+    A worker killed while it writes leaves half a message, on which loky's thread would wait for
+    ever: only the end of all writers, of the one in this process too, lets it go on.
+    """
+    import psutil
+
+    for pid in list(pool._processes or ()):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).kill()
+    if pool._result_queue is not None:
+        pool._result_queue._writer.close()
+    pool.shutdown(wait=True, kill_workers=True)
 
 
 def _fail(item: _Item, error: BaseException) -> None:
@@ -459,6 +484,11 @@ def _as_embedding_error(error: BaseException) -> BaseException:
         )
         worker_error.__cause__ = error
         return worker_error
+    if isinstance(error, OSError):
+        return WorkerError(
+            f"The processes that decode images cannot be started: {error}. Close other programs, "
+            "or use fewer workers."
+        )
     return error
 
 

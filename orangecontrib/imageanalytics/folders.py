@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,5 +68,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _is_hidden(entry: os.DirEntry[str]) -> bool:
     if entry.name.startswith("."):
         return True
-    attributes = getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0)
-    return bool(attributes & getattr(stat, "FILE_ATTRIBUTE_HIDDEN", 0))
+    if sys.platform != "win32":
+        return False
+    try:
+        attributes = entry.stat(follow_symlinks=False).st_file_attributes
+    except OSError:  # it has just vanished
+        return False
+    return bool(attributes & stat.FILE_ATTRIBUTE_HIDDEN)

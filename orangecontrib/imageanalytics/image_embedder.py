@@ -159,6 +159,8 @@ class ImageEmbedder:
         else:
             self._cache = Cache(Path(cache))
         self._open: dict[str, Any] = {}
+        self._process = os.getpid()
+        self._runs = 0
         self._finalizer = weakref.finalize(self, _close_all, self._open)
 
     def __enter__(self) -> ImageEmbedder:
@@ -275,11 +277,14 @@ class ImageEmbedder:
             callback(1.0)
         embedder = self._embedder()
         embedder.begin()
+        self._runs += 1
+        number = self._runs
         run = Pipeline(self._model, embedder, self._cache, self._downloads, tick).run(references)
         try:
             yield from run
         except BaseException:
-            self._end_work()
+            if self._runs == number:  # else a later run is under way with the same workers
+                self._end_work()
             raise
 
     @property
@@ -306,14 +311,18 @@ class ImageEmbedder:
         self._cache.flush()
 
     def _end_work(self) -> None:
-        _close_all(self._open)
+        if self._process == os.getpid():
+            _close_all(self._open)
 
     def _embedder(self) -> Any:
-        if "embedder" not in self._open:
-            self._open["embedder"] = (
-                self._local_embedder() if self._model.is_local else self._server_embedder()
-            )
-        return self._open["embedder"]
+        if self._process != os.getpid():  # forked: threads and workers are the parent's
+            self._open.clear()
+            self._process = os.getpid()
+        embedder = self._open.get("embedder")
+        if embedder is None:
+            embedder = self._local_embedder() if self._model.is_local else self._server_embedder()
+            self._open["embedder"] = embedder
+        return embedder
 
     def _local_embedder(self) -> LocalEmbedder:
         from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
@@ -328,11 +337,11 @@ class ImageEmbedder:
         return ServerEmbedder(self._model, self.server_url, token=self._token)
 
     def _downloads(self) -> Downloads:
-        if "downloads" not in self._open:
+        downloads: Downloads | None = self._open.get("downloads")
+        if downloads is None:
             from orangecontrib.imageanalytics.downloads import Downloads
 
-            self._open["downloads"] = Downloads(self._cache)
-        downloads: Downloads = self._open["downloads"]
+            downloads = self._open["downloads"] = Downloads(self._cache)
         return downloads
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orangecontrib.imageanalytics.outcome import Embedded, Outcome, Skipped
+from orangecontrib.imageanalytics.outcome import Embedded, EmbeddingError, Outcome, Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,9 +26,14 @@ def problem_with(path: Path) -> str | None:
     """Say why nothing can be written there, before any work is done."""
     if path.suffix.lower() not in SUFFIXES:
         return f"{path}: the name of a file to write ends with {', '.join(SUFFIXES)}"
-    if path.is_dir():
-        return f"{path} is a folder"
-    if not path.parent.is_dir():
+    try:
+        if stat.S_ISDIR(path.lstat().st_mode):
+            return f"{path} is a folder"
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    if not os.path.isdir(path.parent):  # noqa: PTH112 (it never raises)
         return f"there is no folder {path.parent}"
     if not os.access(path.parent, os.W_OK):
         return f"the folder {path.parent} may not be written to"
@@ -111,9 +117,21 @@ def _save(table: Table | None, path: Path) -> None:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """Give the name of a temporary file which takes the place of `path` once it is written."""
-    with tempfile.TemporaryDirectory(prefix=".orange-", dir=path.parent) as folder:
-        temporary = Path(folder) / path.name
-        yield temporary
-        for extra in Path(folder).iterdir():  # Orange may write a .metadata file beside
-            extra.replace(path.parent / extra.name)
+    """Give the name of a temporary file which takes the place of `path` once it is written.
+
+    Raises
+    ------
+    EmbeddingError
+        If it cannot be written; then nothing is.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=".orange-", dir=path.parent) as folder:
+            temporary = Path(folder) / (path.stem + path.suffix.lower())
+            yield temporary
+            for extra in Path(folder).iterdir():  # Orange may write a .metadata file beside
+                extra.replace(path.with_name(extra.name.replace(temporary.name, path.name, 1)))
+    except OSError as error:
+        raise EmbeddingError(
+            f"{path} could not be written: {error.strerror or error}. Free some space, or close "
+            "the file if another program has it open, and run again."
+        ) from error

@@ -7,11 +7,15 @@ complete; whatever takes time happens elsewhere.
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
+import zlib
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from orangecontrib.imageanalytics import pixels, sources, worker
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from orangecontrib.imageanalytics.cache import Cache
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 _AHEAD = 4096
 #: Images under way beyond what the embedder needs: those being downloaded or hashed.
 _BEFORE = 8
+#: Files that are hashed at once: each is read whole.
+_HASHED_AT_ONCE = 4
 #: Seconds without news after which `tick` is called, so that a caller can cancel at any moment.
 _TICK = 0.1
 
@@ -100,6 +105,7 @@ class Pipeline:
         self._tick = tick
         self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._hashers = DaemonThreads("image hasher")
+        self._hashing = threading.BoundedSemaphore(_HASHED_AT_ONCE)
         self._outcomes: dict[int, Outcome] = {}  # of finished images, until they are given out
         self._taken = self._finished = self._given_out = 0
         # Images that wait for another one, by what they share: path, content hash, or the size
@@ -109,6 +115,7 @@ class Pipeline:
         # Holds on to no vector, but finds those that the caller still has.
         self._vectors: weakref.WeakValueDictionary[bytes, NDArray[np.float32]]
         self._vectors = weakref.WeakValueDictionary()
+        self._checksums: dict[bytes, int] = {}  # the caller may change what was given out
 
     def run(self, references: Iterable[Any]) -> Iterator[Outcome]:
         """Give each reference's outcome, in their order.
@@ -191,7 +198,7 @@ class Pipeline:
             return
         self._lead(image, image.path)
         if self._may_be_known(image.stat.st_size):
-            hashing = self._hashers.submit(worker.hash_file, image.path)
+            hashing = self._hashers.submit(self._hash, image.path)
             self._when(hashing, self._hashed, image)
         else:
             self._lead(image, image.stat.st_size)
@@ -205,6 +212,10 @@ class Pipeline:
         seen = size in self._sizes
         self._sizes.add(size)
         return seen or self._cache.knows_size(size)
+
+    def _hash(self, path: str) -> Result:
+        with self._hashing:
+            return worker.hash_file(path)
 
     def _hashed(self, image: _Image, result: Result) -> None:
         if isinstance(result.payload, Skipped):
@@ -243,21 +254,22 @@ class Pipeline:
         return self._known_vector(content) is not None
 
     def _known_vector(self, content: bytes) -> NDArray[np.float32] | None:
+        """Return a vector of the caller's own."""
         vector = self._vectors.get(content)
-        if vector is None:
-            vector = self._cache.vector(
-                content, self._embedder.fingerprint, self._embedder.dimension
-            )
-        return vector
+        if vector is not None and zlib.crc32(vector.data) == self._checksums[content]:
+            return vector.copy()
+        return self._cache.vector(content, self._embedder.fingerprint, self._embedder.dimension)
 
     def _look_up_content(self, image: _Image, task: Task) -> None:
         assert image.content is not None
-        image.task = task
         vector = self._known_vector(image.content)
         if vector is not None:
             self._remember_file(image)
             self._conclude(image, Embedded(vector))
-        elif not self._follows(image, image.size) and not self._follows(image, image.content):
+        elif self._follows(image, image.size) or self._follows(image, image.content):
+            image.task = task
+        else:
+            image.task = None
             self._lead(image, image.content)
             self._embed(image, task)
 
@@ -283,12 +295,14 @@ class Pipeline:
         if result.content is not None:  # of the very bytes that were decoded
             image.content, image.size, image.stat = result.content, result.size, result.stat
         assert image.content is not None
+        vector = np.ascontiguousarray(result.payload)
         self._cache.add(
-            image.content, image.size, self._model.id, self._embedder.fingerprint, result.payload
+            image.content, image.size, self._model.id, self._embedder.fingerprint, vector
         )
-        self._vectors[image.content] = result.payload
+        self._vectors[image.content] = vector
+        self._checksums[image.content] = zlib.crc32(vector.data)
         self._remember_file(image)
-        self._conclude(image, Embedded(result.payload))
+        self._conclude(image, Embedded(vector))
 
     def _remember_file(self, image: _Image) -> None:
         if image.path is not None and image.stat is not None and image.content is not None:
@@ -297,11 +311,14 @@ class Pipeline:
     def _conclude(self, image: _Image, outcome: Outcome) -> None:
         """Finish an image that others may wait for."""
         followers = [(key, self._followers.pop(key)) for key in image.keys]
+        own = None  # copied before the caller gets hold of it
+        if isinstance(outcome, Embedded) and any(waiting for _, waiting in followers):
+            own = outcome.vector.copy()
         self._finish(image, outcome)
         for key, waiting in followers:
             for follower in waiting:
                 if isinstance(key, str):
-                    self._conclude(follower, outcome)
+                    self._conclude(follower, outcome if own is None else Embedded(own.copy()))
                 else:  # it may be the same content, but under another name
                     assert follower.task is not None
                     self._look_up_content(follower, follower.task)

@@ -106,13 +106,16 @@ def decode(
     """
     if problem := formats.not_decoded(data):
         raise Unreadable(problem.reason, problem.detail)
-    header = jpeg.header(data) if formats.signature(data) == "JPEG" else None
+    is_jpeg = formats.signature(data) == "JPEG"
+    header = jpeg.header(data) if is_jpeg else None
     if header is not None and header.unsupported:
         raise Unreadable(Reason.UNSUPPORTED, header.unsupported)
     with _explained("the image"):
         image = _open(data)
         if problem := formats.refused(image):
             raise Unreadable(problem.reason, problem.detail)
+        if is_jpeg and header is None:  # Pillow would go on, and fill with grey
+            raise Unreadable(Reason.DAMAGED, "the JPEG's header is broken")
     with _explained(f"the {image.format} image", formats.fault(image)):
         turn = squash.orientation(image) if header else 1
         height, width = squash.before_turning(size, turn)

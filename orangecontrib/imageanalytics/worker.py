@@ -114,7 +114,10 @@ def work(job: Job, task: Task, allowance: int, budget: int) -> Result | Postpone
         data = task.data
     else:
         assert task.path is not None
-        read = sources.read_file(task.path)
+        try:
+            read = sources.read_file(task.path)
+        except MemoryError:
+            return Result(Skipped(Reason.TOO_LARGE, "there is not enough memory to read it"))
         if isinstance(read, Skipped):
             return Result(read)
         data, stat = read
