@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from orangecontrib.imageanalytics import jpeg, pixels
+from orangecontrib.imageanalytics import pixels
+from orangecontrib.imageanalytics.decoding import jpeg
 from orangecontrib.imageanalytics.outcome import InputTypeError, Reason
 from orangecontrib.imageanalytics.pixels import NeedsMemory, Unreadable, decode, from_picture
 from tests import awkward

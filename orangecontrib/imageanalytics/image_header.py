@@ -14,7 +14,7 @@ from typing import IO
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
-from orangecontrib.imageanalytics import formats
+from orangecontrib.imageanalytics.decoding import formats
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 from orangecontrib.imageanalytics.regular_file import look
 

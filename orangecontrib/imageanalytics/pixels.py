@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from orangecontrib.imageanalytics import contrast, cost, formats, jpeg, png, squash
-from orangecontrib.imageanalytics.formats import Unreadable
+from orangecontrib.imageanalytics.decoding import contrast, cost, formats, jpeg, png, squash
+from orangecontrib.imageanalytics.decoding.formats import Unreadable
 from orangecontrib.imageanalytics.outcome import InputTypeError, Reason
 
 if TYPE_CHECKING:

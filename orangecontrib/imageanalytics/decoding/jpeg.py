@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import simplejpeg
 from PIL import Image
 
-from orangecontrib.imageanalytics.formats import Unreadable
+from orangecontrib.imageanalytics.decoding.formats import Unreadable
 from orangecontrib.imageanalytics.outcome import Reason
 
 if TYPE_CHECKING:

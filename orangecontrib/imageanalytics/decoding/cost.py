@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics import contrast, squash
+from orangecontrib.imageanalytics.decoding import contrast, squash
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-    from orangecontrib.imageanalytics.jpeg import Header
+    from orangecontrib.imageanalytics.decoding.jpeg import Header
 
 #: What a pixel takes in Pillow's memory, where that is not 4 bytes.
 _PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageChops
 
-from orangecontrib.imageanalytics.formats import Unreadable, tiff_tags
+from orangecontrib.imageanalytics.decoding.formats import Unreadable, tiff_tags
 from orangecontrib.imageanalytics.outcome import Reason
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageChops
 
-from orangecontrib.imageanalytics import contrast
+from orangecontrib.imageanalytics.decoding import contrast
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

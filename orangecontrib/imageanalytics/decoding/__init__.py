@@ -1,0 +1,1 @@
+"""What `pixels.decode` is made of: the formats, their depths and modes, and what they cost."""
