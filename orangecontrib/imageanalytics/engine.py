@@ -47,6 +47,10 @@ IDLE = 30.0
 DEATHS_PER_IMAGE = 3
 #: How many pools in a row may die before they answer, until we give up.
 DEATHS_AT_START = 10
+#: Seconds without news after which the workers are looked at.
+_LOOK = 1.0
+#: Seconds within which a pool that is killed has ended; 0.01 is usual.
+_USUAL_END = 1.0
 #: Tasks in the pool per worker: one at work, one waiting in the pipe, one on its way.
 IN_POOL = 3
 
@@ -339,18 +343,24 @@ class Engine:
             (self._large if is_large else queue).appendleft(item)
 
     def _until_next_deadline(self) -> float | None:
-        """Seconds until something is overdue."""
+        """Seconds until something may be overdue, or a worker has died unnoticed."""
         if self._given is not None:
             return None
         if self._starting is not None:
-            return max(0.0, self._started_at + STARTING - time.monotonic())
-        oldest = min((i.since for i in self._running.values() if i.since is not None), default=None)
-        if oldest is None:
+            due = self._started_at + STARTING
+        elif self._running:
+            due = self._deadline + min(
+                (i.since for i in self._running.values() if i.since), default=time.monotonic()
+            )
+        else:
             return None
-        return max(0.0, oldest + self._deadline - time.monotonic())
+        return min(_LOOK, max(0.0, due - time.monotonic()))
 
     def _end_overdue(self) -> None:
         """Kill the workers when one is stuck; only the images on which it is stuck are blamed."""
+        if self._pool is not None and _has_dead_worker(self._pool):
+            self._recover(BrokenExecutor("a worker died while it sent its result"))
+            return
         now = time.monotonic()
         if self._starting is not None:
             if now - self._started_at >= STARTING:
@@ -449,20 +459,36 @@ class Engine:
         return items
 
 
-def _kill(pool: Any) -> None:
-    """End a pool of loky's at once, whatever its workers are at.
-
-    A worker killed while it writes leaves half a message, on which loky's thread would wait for
-    ever: only the end of all writers, of the one in this process too, lets it go on.
-    """
+def _has_dead_worker(pool: Any) -> bool:
+    """Whether a worker has died, which loky does not notice while it reads half a message."""
     import psutil
 
     for pid in list(pool._processes or ()):
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+    return False
+
+
+def _kill(pool: Any) -> None:
+    """End a pool of loky's at once, whatever its workers are at."""
+    import psutil
+
+    manager, results = pool._executor_manager_thread, pool._result_queue
+    for pid in list(pool._processes or ()):
         with contextlib.suppress(psutil.NoSuchProcess):
             psutil.Process(pid).kill()
-    if pool._result_queue is not None:
-        pool._result_queue._writer.close()
-    pool.shutdown(wait=True, kill_workers=True)
+    pool.shutdown(wait=False, kill_workers=True)
+    if manager is None:
+        return
+    manager.join(_USUAL_END)
+    if manager.is_alive():
+        # A worker killed while it writes leaves half a message, on which loky's thread waits for
+        # ever: only the end of all writers, of the one in this process too, lets it go on.
+        results._writer.close()
+        manager.join()
 
 
 def _fail(item: _Item, error: BaseException) -> None:
