@@ -73,6 +73,7 @@ class Connections:
         """
         import httpx
 
+        reused = bool(self._idle)
         try:
             # the one used last: its connection is the likeliest to be open still
             client = self._idle.pop() if self._idle else self._make_client()
@@ -95,7 +96,16 @@ class Connections:
         try:
             async with asyncio.timeout(self._policy.request_timeout):
                 trace = None if connected else sending
-                answer = await self._exchange(client, jpeg, attempt, trace)
+                try:
+                    answer = await self._exchange(client, jpeg, attempt, trace)
+                except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
+                    nonsense = "disconnected" not in str(error)
+                    if not reused or (nonsense and isinstance(error, httpx.RemoteProtocolError)):
+                        raise
+                    # closed just as it was used again: the server may (RFC 9112, section 9.5)
+                    await client.aclose()
+                    client = self._make_client()
+                    answer = await self._exchange(client, jpeg, attempt, trace)
         except TimeoutError:
             seconds = f"{self._policy.request_timeout:g} s"
             if connected:
@@ -141,11 +151,16 @@ class Connections:
         attempt: int,
         sending: Callable[[], None] | None,
     ) -> bytes | Failure:
+        import httpx
+
         url = self._url(attempt)
         extensions = {"trace": _tracer(sending)} if sending else None
         async with client.stream("POST", url, content=jpeg, extensions=extensions) as response:
             if response.is_success:
-                return await _read(response, self._policy.longest_answer)
+                try:
+                    return await _read(response, self._policy.longest_answer)
+                except httpx.RequestError as error:  # in the middle of its answer
+                    return self._failure(error)
             retry_after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
             if _announced_length(response) <= _SMALL:
                 await _read(response, _SMALL)
