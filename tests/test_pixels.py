@@ -354,7 +354,7 @@ class TestLimits:
             capture_output=True,
             text=True,
         )
-        assert 0.4 * need.value.cost < int(done.stdout) < need.value.cost + 10_000_000
+        assert 0.5 * need.value.cost < int(done.stdout) < need.value.cost + 10_000_000
 
 
 _PEAK = """

@@ -50,7 +50,7 @@ _DEEP_COLOUR_KEY = 30
 _JPEG = {"L": 2, "RGB": 7, "CMYK": 12}
 
 #: Whatever does not grow with the picture.
-_FIXED = 8_000_000
+_FIXED = 6_500_000
 
 
 def estimate(image: ImageFile, data: bytes, header: Header | None, least: tuple[int, int]) -> int:
