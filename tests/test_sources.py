@@ -487,9 +487,15 @@ class TestReading:
 
 
 class TestHashes:
-    def test_the_hash_of_a_content_is_its_sha_256(self):
-        digest = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
-        assert content_hash(b"hello").hex() == digest
+    def test_the_hash_of_a_content_is_its_blake3(self):
+        """The digests are of BLAKE3's published test vectors: 0, 1, 2, ... 250, 0, 1, ..."""
+        digests = {
+            0: "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262",
+            1: "2d3adedff11b61f14c886e35afa036736dcd87a74d27b5c1510225d0f592e213",
+            1024: "42214739f095a406f3fc83deb889744ac00df831c10daa55189b5d121c855af7",
+        }
+        for length, digest in digests.items():
+            assert content_hash(bytes(i % 251 for i in range(length))).hex() == digest
 
     def test_the_same_bytes_in_another_shape_are_another_picture(self):
         pixels = np.arange(2 * 6 * 3, dtype=np.uint8)

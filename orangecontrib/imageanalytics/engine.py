@@ -51,8 +51,11 @@ DEATHS_AT_START = 10
 _LOOK = 1.0
 #: Seconds within which a pool that is killed has ended; 0.01 is usual.
 _USUAL_END = 1.0
-#: Tasks in the pool per worker: one at work, one waiting in the pipe, one on its way.
-IN_POOL = 3
+#: Tasks in the pool per worker, at most: one at work, one waiting in the pipe, two on their way.
+IN_POOL = 4
+#: It is filled up when no more are left per worker: a hand-over wakes three threads, and several
+#: tasks at once wake them once.
+_REFILL = 2
 
 _ENVIRONMENT = {
     # One thread per worker: the workers themselves keep all cores busy.
@@ -206,6 +209,8 @@ class Engine:
             return
         if self._suspects:
             self._dispatch_suspect()
+            return
+        if len(self._running) > _REFILL * self.workers:
             return
         while len(self._running) < IN_POOL * self.workers:
             item = self._next_large()
