@@ -12,8 +12,10 @@ import numpy as np
 import psutil
 import pytest
 
+from orangecontrib.imageanalytics import worker
 from orangecontrib.imageanalytics.engine import Engine, Task
 from orangecontrib.imageanalytics.outcome import ModelFileError, Reason, Skipped, WorkerError
+from orangecontrib.imageanalytics.worker_pool import WorkerPool
 from tests.conftest import workers
 from tests.jobs import (
     HANG,
@@ -86,6 +88,48 @@ def test_an_image_that_hangs_is_skipped_after_the_deadline_and_all_others_are_no
     assert results[3].reason is Reason.CRASHED
     assert "1.5 s" in results[3].detail
     assert sum(isinstance(result, Skipped) for result in results) == 1
+
+
+@pytest.fixture
+def bundles(monkeypatch) -> list[int]:
+    """The number of images in each hand-over to the pool, as they happen."""
+    sizes = []
+    submit = WorkerPool.submit
+
+    def noting(self, function, job, *arguments):
+        if function is worker.work_all:
+            sizes.append(len(arguments[0]))
+        return submit(self, function, job, *arguments)
+
+    monkeypatch.setattr(WorkerPool, "submit", noting)
+    return sizes
+
+
+@pytest.mark.parametrize("fault", [HANG, SEGFAULT])
+def test_of_images_handed_over_together_only_the_culprit_is_skipped(bundles, fault):
+    engine = Engine(MeanColour(), workers=2, deadline=1.5)
+    try:
+        warm_up = [engine.submit(Task(data=png(grey))) for grey in GREYS]
+        assert colours(warm_up) == [list(grey) for grey in GREYS]
+        assert max(bundles) == 4
+        images = [png(grey) for grey in GREYS]
+        images[14] = png(fault)
+        futures = [engine.submit(Task(data=image)) for image in images]
+        results = [future.result(timeout=60).payload for future in futures]
+    finally:
+        engine.close()
+    assert [i for i, result in enumerate(results) if isinstance(result, Skipped)] == [14]
+    assert results[14].reason is Reason.CRASHED
+
+
+def test_images_that_take_long_are_handed_over_one_by_one(bundles):
+    engine = Engine(MeanColour(pause=0.1), workers=2)
+    try:
+        futures = [engine.submit(Task(data=png(grey))) for grey in GREYS[:12]]
+        assert colours(futures) == [list(grey) for grey in GREYS[:12]]
+    finally:
+        engine.close()
+    assert bundles == [1] * 12
 
 
 def test_workers_killed_at_random_cost_no_image_and_mix_up_none():
@@ -189,6 +233,7 @@ def test_it_runs_on_another_executor_which_it_leaves_open(tmp_path):
 PROGRAM = """
 import sys, time
 from tests.jobs import HANG, MeanColour, png
+from orangecontrib.imageanalytics import worker
 from orangecontrib.imageanalytics.engine import Engine, Task
 engine = Engine(MeanColour(), workers=2)
 engine.submit(Task(data=png((1, 1, 1)))).result()

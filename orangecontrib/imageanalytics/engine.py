@@ -5,20 +5,18 @@ loky's, never in Orange. One supervising thread owns the pool and all that is kn
 others only put events into its queue. When the pool breaks, the images that were being worked
 on are tried again one by one, and the one on which a worker dies again is the culprit.
 
-The pool hands out its tasks first in, first out. So the oldest N unfinished tasks are those
-that N workers are busy with, and the time since a task became one of these is its time at work:
-no messages from the workers are needed to see one hang.
+Images that take but a few milliseconds go to the workers in bundles: each hand-over costs as much
+as a tenth of such an image. The pool hands out its bundles first in, first out. So the oldest N
+unfinished ones are those that N workers are busy with, and the time since a bundle became one of
+these is its time at work: no messages from the workers are needed to see one hang.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
-import os
 import threading
 import time
-import weakref
 from collections import deque
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import dataclass, field
@@ -28,9 +26,10 @@ from typing import TYPE_CHECKING, Any
 from orangecontrib.imageanalytics import pixels, sources, worker
 from orangecontrib.imageanalytics.outcome import EmbeddingError, Reason, Skipped, WorkerError
 from orangecontrib.imageanalytics.worker import Job, Postponed, Result, Task
+from orangecontrib.imageanalytics.worker_pool import WorkerPool, close_at_exit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["Engine", "Job", "Result", "Task"]
 
@@ -40,8 +39,6 @@ log = logging.getLogger(__name__)
 DEADLINE = 60.0
 #: Seconds until a pool must have answered: a cold start takes 0.65, with a virus scanner 20.
 STARTING = 120.0
-#: Seconds after which an idle worker ends; the next image starts another.
-IDLE = 30.0
 #: How often a worker must die on an image that it was given alone, until the image is blamed:
 #: a worker may also be ended by somebody else in these milliseconds.
 DEATHS_PER_IMAGE = 3
@@ -49,26 +46,15 @@ DEATHS_PER_IMAGE = 3
 DEATHS_AT_START = 10
 #: Seconds without news after which the workers are looked at.
 _LOOK = 1.0
-#: Seconds within which a pool that is killed has ended; 0.01 is usual.
-_USUAL_END = 1.0
-#: Tasks in the pool per worker, at most: one at work, one waiting in the pipe, two on their way.
+#: Bundles in the pool per worker, at most: one at work, one waiting in the pipe, two on their way.
 IN_POOL = 4
-#: It is filled up when no more are left per worker: a hand-over wakes three threads, and several
-#: tasks at once wake them once.
+#: The pool is filled up when no more are left per worker: a hand-over wakes three threads, and
+#: several bundles at once wake them once.
 _REFILL = 2
-
-_ENVIRONMENT = {
-    # One thread per worker: the workers themselves keep all cores busy.
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    # onnxruntime reports its use to Microsoft unless it is told not to, before it is imported.
-    "ORT_DISABLE_TELEMETRY": "1",
-    # loky restarts a worker that grows by 300 MB, with a warning; large images are no leak.
-    "LOKY_MAX_MEMORY_LEAK_SIZE": str(2**60),
-    # The skip reason says that the decoder crashed; its stack would only alarm in a terminal.
-    "PYTHONFAULTHANDLER": os.environ.get("PYTHONFAULTHANDLER", ""),
-}
+#: Images in a bundle, at most; one by one, each costs 0.5 ms more.
+_LARGEST_BUNDLE = 4
+#: Seconds that a bundle should take, so that all workers end at about the same time.
+_BUNDLE_TIME = 0.05
 
 
 @dataclass(eq=False, slots=True)
@@ -77,6 +63,13 @@ class _Item:
     future: Future[Result] = field(default_factory=Future)
     cost: int | None = None  # bytes, once known to exceed the ordinary allowance
     deaths: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class _Bundle:
+    """What is handed to the pool at once."""
+
+    items: list[_Item]
     since: float | None = None  # when a worker took it up
 
 
@@ -122,9 +115,10 @@ class Engine:
         self._waiting: deque[_Item] = deque()
         self._large: deque[_Item] = deque()
         self._suspects: deque[_Item] = deque()
-        self._running: dict[Future[Any], _Item] = {}
+        self._running: dict[Future[Any], _Bundle] = {}
         self._alone = False  # whether what is running is one suspect
-        self._pool: Executor | None = None
+        self._pace: float | None = None  # seconds that an image takes
+        self._pool: WorkerPool | None = None
         self._starting: Future[None] | None = None
         self._started_at = 0.0
         self._deaths_at_start = 0
@@ -137,7 +131,7 @@ class Engine:
     @property
     def capacity(self) -> int:
         """How many unfinished tasks keep all workers busy."""
-        return (IN_POOL + 1) * self.workers
+        return (IN_POOL + 1) * self.workers * self._bundle_size()
 
     def start(self) -> None:
         """Start the workers now, while something else is being prepared."""
@@ -213,13 +207,23 @@ class Engine:
         if len(self._running) > _REFILL * self.workers:
             return
         while len(self._running) < IN_POOL * self.workers:
-            item = self._next_large()
-            if item is None:
-                if not self._waiting or self._must_drain():
-                    return
-                item = self._waiting.popleft()
-            if not self._run(item):
+            items = self._next_items()
+            if not items or not self._run(items):
                 return
+
+    def _next_items(self) -> list[_Item]:
+        large = self._next_large()
+        if large is not None:
+            return [large]
+        if self._must_drain():
+            return []
+        count = min(self._bundle_size(), len(self._waiting))
+        return [self._waiting.popleft() for _ in range(count)]
+
+    def _bundle_size(self) -> int:
+        if self._given is not None or self._pace is None:
+            return 1
+        return max(1, min(_LARGEST_BUNDLE, int(_BUNDLE_TIME / self._pace)))
 
     def _dispatch_suspect(self) -> None:
         """Run one suspect, alone, on a pool that is known to work."""
@@ -228,13 +232,13 @@ class Engine:
         self._open_pool()
         if self._starting is None:
             self._alone = True
-            self._run(self._suspects.popleft())
+            self._run([self._suspects.popleft()])
 
     def _next_large(self) -> _Item | None:
         if not self._large:
             return None
         cost = self._large[0].cost or 0
-        reserved = sum(item.cost or 0 for item in self._running.values())
+        reserved = sum(item.cost or 0 for item in self._running_items())
         if reserved + cost <= self._budget - self._allowance * self.workers or not self._running:
             return self._large.popleft()
         return None
@@ -244,45 +248,52 @@ class Engine:
         alone = self._budget - self._allowance * self.workers
         return any(
             (item.cost or 0) > alone
-            for item in itertools.chain(list(self._large)[:1], self._running.values())
+            for item in itertools.chain(list(self._large)[:1], self._running_items())
         )
 
-    def _run(self, item: _Item) -> bool:
-        """Hand a task to the pool; False if the pool turned out to be broken."""
-        if not item.future.running() and not item.future.set_running_or_notify_cancel():
+    def _running_items(self) -> Iterator[_Item]:
+        return itertools.chain.from_iterable(bundle.items for bundle in self._running.values())
+
+    def _run(self, items: list[_Item]) -> bool:
+        """Hand tasks to the pool; False if the pool turned out to be broken."""
+        items = [i for i in items if i.future.running() or i.future.set_running_or_notify_cancel()]
+        if not items:
             return True
         try:
-            pool = self._open_pool()
+            pool = self._given or self._open_pool()
         except BaseException:
-            self._waiting.appendleft(item)
+            self._requeue(self._waiting, items)
             raise
         if pool is None:
-            self._waiting.appendleft(item)
+            self._requeue(self._waiting, items)
             return False
-        task = item.task if self._given is None else _portable(item.task)
-        if isinstance(task, Skipped):
-            item.future.set_result(Result(task))
-            return True
-        allowance = self._budget if item.cost is not None else self._allowance
+        tasks = [item.task for item in items]
+        if self._given is not None:
+            portable = _portable(tasks[0])
+            if isinstance(portable, Skipped):
+                items[0].future.set_result(Result(portable))
+                return True
+            tasks = [portable]
+        allowance = self._allowance if items[0].cost is None else self._budget
         try:
-            running = pool.submit(worker.work, self._job, task, allowance, self._budget)
+            running = pool.submit(worker.work_all, self._job, tasks, allowance, self._budget)
         except (BrokenExecutor, RuntimeError) as error:  # it broke since the last look
-            (self._suspects if self._alone else self._waiting).appendleft(item)
+            self._requeue(self._suspects if self._alone else self._waiting, items)
             self._recover(error)
             return False
         except BaseException:
-            self._waiting.appendleft(item)
+            self._requeue(self._waiting, items)
             raise
-        self._running[running] = item
+        self._running[running] = _Bundle(items)
         self._mark_at_work()
         running.add_done_callback(lambda future: self._events.put(lambda: self._finish(future)))
         return True
 
     def _mark_at_work(self) -> None:
         now = time.monotonic()
-        for item in itertools.islice(self._running.values(), self.workers):
-            if item.since is None:
-                item.since = now
+        for bundle in itertools.islice(self._running.values(), self.workers):
+            if bundle.since is None:
+                bundle.since = now
 
     def _finish(self, future: Future[Any]) -> None:
         if future not in self._running:  # of a pool that was given up
@@ -291,22 +302,30 @@ class Engine:
         if isinstance(error, BrokenExecutor):
             self._recover(error)
             return
-        item = self._running.pop(future)
-        item.since = None
+        bundle = self._running.pop(future)
         self._alone = False
         self._mark_at_work()
         if error is None:
-            result = future.result()
-            if isinstance(result, Postponed):
-                item.cost = result.cost
-                self._large.append(item)
-            else:
-                item.future.set_result(result)
+            self._note_pace(bundle)
+            for item, result in zip(bundle.items, future.result(), strict=True):
+                if isinstance(result, Postponed):
+                    item.cost = result.cost
+                    self._large.append(item)
+                else:
+                    item.future.set_result(result)
         elif self._given is not None and not isinstance(error, (EmbeddingError, ImportError)):
-            item.future.set_result(Result(Skipped(Reason.CRASHED, _text(error))))
+            for item in bundle.items:
+                item.future.set_result(Result(Skipped(Reason.CRASHED, _text(error))))
         else:
-            _fail(item, _as_embedding_error(error))
+            for item in bundle.items:
+                _fail(item, _as_embedding_error(error))
             self._stop(error)
+
+    def _note_pace(self, bundle: _Bundle) -> None:
+        if bundle.since is None or self._starting is not None:
+            return
+        taken = (time.monotonic() - bundle.since) / len(bundle.items)
+        self._pace = taken if self._pace is None else (3 * self._pace + taken) / 4
 
     def _recover(self, error: BaseException) -> None:
         """Go on after a worker died, on a new pool."""
@@ -314,7 +333,7 @@ class Engine:
             self._stop(WorkerError(f"The executor that was given is broken: {_text(error)}"))
             return
         log.debug("a worker died: %s", error)
-        items = list(self._running.values())
+        bundles = list(self._running.values())
         if self._starting is not None:
             self._deaths_at_start += 1
             if self._deaths_at_start >= DEATHS_AT_START:
@@ -325,11 +344,13 @@ class Engine:
                     )
                 )
                 return
-        elif self._alone and items:
-            self._blame(items.pop())
-        busy, queued = items[: self.workers], items[self.workers :]
-        self._requeue(self._suspects, busy)
-        self._requeue(self._waiting, queued)
+        elif self._alone and bundles:
+            self._blame(bundles.pop().items[0])
+        for queue, some in (
+            (self._suspects, bundles[: self.workers]),
+            (self._waiting, bundles[self.workers :]),
+        ):
+            self._requeue(queue, (item for bundle in some for item in bundle.items))
         self._end_pool()
 
     def _blame(self, item: _Item) -> None:
@@ -343,7 +364,6 @@ class Engine:
 
     def _requeue(self, queue: deque[_Item], items: Iterable[_Item]) -> None:
         for item in reversed(list(items)):
-            item.since = None
             is_large = item.cost is not None and queue is self._waiting
             (self._large if is_large else queue).appendleft(item)
 
@@ -355,7 +375,7 @@ class Engine:
             due = self._started_at + STARTING
         elif self._running:
             due = self._deadline + min(
-                (i.since for i in self._running.values() if i.since), default=time.monotonic()
+                (b.since for b in self._running.values() if b.since), default=time.monotonic()
             )
         else:
             return None
@@ -363,7 +383,7 @@ class Engine:
 
     def _end_overdue(self) -> None:
         """Kill the workers when one is stuck; only the images on which it is stuck are blamed."""
-        if self._pool is not None and _has_dead_worker(self._pool):
+        if self._pool is not None and self._pool.has_dead_worker():
             self._recover(BrokenExecutor("a worker died while it sent its result"))
             return
         now = time.monotonic()
@@ -376,12 +396,18 @@ class Engine:
                     )
                 )
             return
-        items = list(self._running.values())
-        overdue = {i for i in items if i.since is not None and now - i.since >= self._deadline}
+        overdue: list[_Bundle] = []
+        others: list[_Bundle] = []
+        for bundle in self._running.values():
+            is_overdue = bundle.since is not None and now - bundle.since >= self._deadline
+            (overdue if is_overdue else others).append(bundle)
         if not overdue:
             return
-        for item in overdue:
-            item.future.set_result(
+        for bundle in overdue:
+            if len(bundle.items) > 1:  # on one of these, but on which?
+                self._requeue(self._suspects, bundle.items)
+                continue
+            bundle.items[0].future.set_result(
                 Result(
                     Skipped(
                         Reason.CRASHED,
@@ -389,32 +415,22 @@ class Engine:
                     )
                 )
             )
-        self._requeue(self._waiting, (item for item in items if item not in overdue))
+        self._requeue(self._waiting, (item for bundle in others for item in bundle.items))
         self._end_pool()
 
     # ---- the pool
 
-    def _open_pool(self) -> Executor | None:
-        if self._closed or self._error is not None:
+    def _open_pool(self) -> WorkerPool | None:
+        if self._closed or self._error is not None or self._given is not None:
             return None
-        if self._given is not None:
-            return self._given
         if self._pool is None:
-            import loky
-
-            self._pool = loky.ProcessPoolExecutor(
-                max_workers=self.workers,
-                timeout=IDLE,
-                initializer=worker.start,
-                initargs=(os.getpid(),),
-                env=_ENVIRONMENT,
-            )
+            self._pool = WorkerPool(self.workers)
             self._started_at = time.monotonic()
             starting = self._starting = self._pool.submit(worker.prepare, self._job)
             starting.add_done_callback(
                 lambda future: self._events.put(lambda: self._finish_start(future))
             )
-            _close_at_exit(self)
+            close_at_exit(self)
         return self._pool
 
     def _finish_start(self, future: Future[None]) -> None:
@@ -429,9 +445,9 @@ class Engine:
             self._stop(error)
             return
         self._deaths_at_start = 0
-        for item in self._running.values():  # the start is not the image's time
-            if item.since is not None:
-                item.since = time.monotonic()
+        for bundle in self._running.values():  # the start is not the image's time
+            if bundle.since is not None:
+                bundle.since = time.monotonic()
 
     def _end_pool(self) -> None:
         pool, self._pool = self._pool, None
@@ -439,7 +455,7 @@ class Engine:
         self._alone = False
         self._running.clear()
         if pool is not None:
-            _kill(pool)
+            pool.kill()
 
     def _stop(self, error: BaseException) -> None:
         """Stop for good: whatever was or will be submitted fails with this error."""
@@ -456,44 +472,12 @@ class Engine:
         self._ended = True
 
     def _unfinished(self) -> list[_Item]:
-        items = [*self._running.values(), *self._waiting, *self._large, *self._suspects]
+        items = [*self._running_items(), *self._waiting, *self._large, *self._suspects]
         self._waiting.clear()
         self._large.clear()
         self._suspects.clear()
         self._running.clear()
         return items
-
-
-def _has_dead_worker(pool: Any) -> bool:
-    """Whether a worker has died, which loky does not notice while it reads half a message."""
-    import psutil
-
-    for pid in list(pool._processes or ()):
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-    return False
-
-
-def _kill(pool: Any) -> None:
-    """End a pool of loky's at once, whatever its workers are at."""
-    import psutil
-
-    manager, results = pool._executor_manager_thread, pool._result_queue
-    for pid in list(pool._processes or ()):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            psutil.Process(pid).kill()
-    pool.shutdown(wait=False, kill_workers=True)
-    if manager is None:
-        return
-    manager.join(_USUAL_END)
-    if manager.is_alive():
-        # A worker killed while it writes leaves half a message, on which loky's thread waits for
-        # ever: only the end of all writers, of the one in this process too, lets it go on.
-        results._writer.close()
-        manager.join()
 
 
 def _fail(item: _Item, error: BaseException) -> None:
@@ -529,25 +513,3 @@ def _portable(task: Task) -> Task | Skipped:
         return task
     read = sources.read_file(task.path)
     return read if isinstance(read, Skipped) else Task(data=read[0])
-
-
-_open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
-_exit_hook = threading.Lock()
-
-
-def _close_at_exit(engine: Engine) -> None:
-    """End the workers when the interpreter exits, whatever they are at.
-
-    loky's own hook waits for running work (30 s of it, 30 s) and is called before `atexit`'s.
-    Hooks of `threading._register_atexit`, which concurrent.futures and loky use, run last
-    registered first: ours is registered after loky's, so it comes before.
-    """
-    first = _exit_hook.acquire(blocking=False)
-    _open_engines.add(engine)
-    if first:
-        threading._register_atexit(_close_all)  # type: ignore[attr-defined]
-
-
-def _close_all() -> None:
-    for engine in list(_open_engines):
-        engine.close()

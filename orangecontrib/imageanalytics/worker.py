@@ -138,6 +138,11 @@ def work(job: Job, task: Task, allowance: int, budget: int) -> Result | Postpone
     return Result(payload, sources.content_hash(data), len(data), stat)
 
 
+def work_all(job: Job, tasks: list[Task], allowance: int, budget: int) -> list[Result | Postponed]:
+    """Do `work` for some images, one after the other."""
+    return [work(job, task, allowance, budget) for task in tasks]
+
+
 def hash_file(path: str) -> Result:
     """Read a file for its hash only; the payload is None, or a Skipped."""
     read = sources.read_file(path)
