@@ -28,6 +28,8 @@ PROGRAMS = (
     "server_load",
     "gui",
     "models",
+    "cache_hit",
+    "stages",
 )
 _TARGET = ROOT / "bench"
 #: Seconds that a program may take, and with --full.
