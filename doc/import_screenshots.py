@@ -19,7 +19,7 @@ from AnyQt.QtGui import QColor, QPalette
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QApplication
 from orangewidget.tests.base import DummySignalManager
-from screenshots import HERE, dark_palette, wait
+from screenshots import HERE, dark_palette, numbered, wait
 
 from orangecontrib.imageanalytics.widgets.owimageimport import OWImportImages
 
@@ -49,7 +49,10 @@ def take(picture: Callable[[OWImportImages], None], theme: str, folder: str) -> 
     QTest.qWait(400)  # for the layout, and icons that fade in
     widget.adjustSize()
     QTest.qWait(100)
-    widget.grab().save(str(HERE / "images" / f"import-{picture.__name__}-{theme}.png"))
+    panel = widget.panel
+    controls = panel.folder, panel._state, panel.show_others, panel.reload
+    taken = numbered(widget, controls) if picture is others else widget.grab()
+    taken.save(str(HERE / "images" / f"import-{picture.__name__}-{theme}.png"))
     widget.close()
     widget.onDeleteWidget()
     widget.deleteLater()

@@ -11,16 +11,16 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
-from AnyQt.QtCore import QSettings
-from AnyQt.QtGui import QColor, QPalette
+from AnyQt.QtCore import QPoint, QRect, QSettings, Qt
+from AnyQt.QtGui import QColor, QPainter, QPalette, QPixmap
 from AnyQt.QtTest import QTest
-from AnyQt.QtWidgets import QApplication
+from AnyQt.QtWidgets import QApplication, QWidget
 from Orange.data import Domain, StringVariable, Table
 from orangewidget.tests.base import DummySignalManager
 
@@ -111,6 +111,36 @@ def wait(true: Callable[[], bool]) -> None:
     QTest.qWait(50)
 
 
+def numbered(window: QWidget, controls: Sequence[QWidget]) -> QPixmap:
+    """Take a picture of a window, with a number beside each control, for the text to refer to."""
+    picture = window.grab()
+    ratio = picture.devicePixelRatio()
+    margin = 32
+    whole = QPixmap(round((window.width() + margin) * ratio), picture.height())
+    whole.setDevicePixelRatio(ratio)
+    whole.fill(window.palette().window().color())
+    painter = QPainter(whole)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.drawPixmap(margin, 0, picture)
+    painter.setPen(Qt.PenStyle.NoPen)
+    for number, control in enumerate(controls, start=1):
+        middle = control.mapTo(window, control.rect().center()).y()
+        circle = QRect(QPoint(6, middle - 11), QPoint(27, middle + 10))
+        painter.setBrush(QColor(200, 80, 20))
+        painter.drawEllipse(circle)
+        painter.setPen(Qt.GlobalColor.white)
+        painter.drawText(circle, Qt.AlignmentFlag.AlignCenter, str(number))
+        painter.setPen(Qt.PenStyle.NoPen)
+    painter.end()
+    return whole
+
+
+def controls(widget: OWImageEmbedding) -> Sequence[QWidget]:
+    """Give what the page of the widget explains, in its order."""
+    panel = widget.panel
+    return panel.attribute, panel.model, panel.destination, panel._state, panel.automatically
+
+
 def take(picture: Picture, theme: str) -> None:
     """Make a widget, bring it into a state, and save how it looks."""
     widget = OWImageEmbedding.__new__(OWImageEmbedding, signal_manager=DummySignalManager())
@@ -119,7 +149,8 @@ def take(picture: Picture, theme: str) -> None:
     user_settings().server_address = None
     picture(widget)
     QTest.qWait(400)  # for the layout, and icons that fade in
-    widget.grab().save(str(HERE / "images" / f"embedding-{picture.__name__}-{theme}.png"))
+    taken = numbered(widget, controls(widget)) if picture is skips else widget.grab()
+    taken.save(str(HERE / "images" / f"embedding-{picture.__name__}-{theme}.png"))
     widget.close()
     widget.onDeleteWidget()
     widget.deleteLater()

@@ -65,7 +65,13 @@ def test_the_status_is_1_when_nothing_could_be_embedded(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["a.png", "-o", "out.doc"], ["a.png", "-o", "no/such/folder/out.tab"], ["--what"]],
+    [
+        [],
+        ["a.png", "-o", "out.doc"],
+        ["a.png", "-o", "no/such/folder/out.tab"],
+        ["a.png", "-m", "vgg16", "--server", "no address"],
+        ["--what"],
+    ],
     ids=str,
 )
 def test_the_status_is_2_for_wrong_usage(arguments, capsys):
@@ -75,8 +81,10 @@ def test_the_status_is_2_for_wrong_usage(arguments, capsys):
     assert "error" in capsys.readouterr().err
 
 
-def test_an_unknown_model_is_an_error_that_lists_the_models(photos, capsys):
-    assert main([str(photos[0]), "-m", "resnet"]) == 1
+def test_an_unknown_model_is_wrong_usage_and_the_models_are_listed(photos, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([str(photos[0]), "-m", "resnet"])
+    assert exit_.value.code == 2
     assert "squeezenet" in capsys.readouterr().err
 
 

@@ -341,6 +341,30 @@ class TestBadServers:
             outcome = outcome_of(url, limits=replace(LIMITS, connect=0.2, silence=0.2))
         assert_skipped(outcome, Reason.NOT_DOWNLOADED, "127.0.0.1")
 
+    def test_a_dead_host_costs_three_images_their_tries_and_not_each(self):
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            dead = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        pauses = []
+        limits = replace(LIMITS, at_once=1)
+        with Downloads(limits=limits, chance=lambda: pauses.append(1) or 0.0) as downloads:
+            futures = [downloads.fetch(f"{dead}/{number}.png") for number in range(50)]
+            outcomes = [future.result(30) for future in futures]
+        assert len(pauses) == 3 * (limits.tries - 1)
+        for number, outcome in enumerate(outcomes):
+            words = ("refuses", f"/{number}.png", "as for 3 images before")
+            assert_skipped(outcome, Reason.NOT_DOWNLOADED, *words[: 2 if number < 3 else 3])
+
+    def test_a_dead_host_costs_others_nothing(self, server):
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            dead = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        url = server.on("/x.png", answer(IMAGE))
+        with Downloads(limits=LIMITS) as downloads:
+            futures = [downloads.fetch(f"{dead}/{number}.png") for number in range(10)]
+            futures.append(downloads.fetch(url))
+            assert futures[-1].result(30) == Content(IMAGE)
+
     def test_a_body_that_breaks_off_is_tried_again_and_never_taken(self, server, downloads):
         cut = cut_off(IMAGE, len(IMAGE) + 1)
         url = server.on("/x.png", in_turn(cut, cut, answer(IMAGE)))

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics import __version__, catalogue
-from orangecontrib.imageanalytics.outcome import Embedded, EmbeddingError, Outcome, Skipped
+from orangecontrib.imageanalytics.outcome import (
+    Embedded,
+    EmbeddingError,
+    Outcome,
+    ServerSettingError,
+    Skipped,
+    UnknownModelError,
+)
 from orangecontrib.imageanalytics.regular_file import shown
 
 if TYPE_CHECKING:
@@ -58,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("the embedded and the skipped images go into different files")
     try:
         return _embed(options, cache)
+    except (UnknownModelError, ServerSettingError) as error:
+        parser.error(str(error))
     except EmbeddingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -27,6 +27,7 @@ from orangecontrib.imageanalytics.web_failure import (
     PASSING,
     DownloadFailed,
     failure_of,
+    origin,
     shown_address,
 )
 from orangecontrib.imageanalytics.web_freshness import (
@@ -36,6 +37,7 @@ from orangecontrib.imageanalytics.web_freshness import (
     renewed,
     row_of,
 )
+from orangecontrib.imageanalytics.web_hosts import UnreachableHosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +121,7 @@ class Downloads:
         self._loop: LoopThread | None = None
         self._under_way: dict[str, Future[Content | Known | Skipped]] = {}
         self._places = asyncio.Semaphore(limits.at_once)
+        self._unreachable = UnreachableHosts()
         self._opened: asyncio.Future[httpx.AsyncClient | Exception] | None = None
         self._holder: asyncio.Task[None] | None = None
 
@@ -237,6 +240,7 @@ class Downloads:
             except DownloadFailed as failed:
                 tried += 1
                 if not failed.passing or tried >= self._limits.tries:
+                    self._unreachable.note_failure(failed)
                     raise
                 await asyncio.sleep(self._pause(tried, failed.retry_after))
 
@@ -266,6 +270,7 @@ class Downloads:
         """Send one request; the answer may be where to go instead."""
         import httpx
 
+        self._unreachable.check(origin(address))
         # httpx writes addresses to its log: name and password do not belong there.
         auth = httpx.BasicAuth(address.username, address.password) if address.userinfo else None
         request = client.build_request(
@@ -273,6 +278,7 @@ class Downloads:
         )
         try:
             response = await client.send(request, stream=True, auth=auth)
+            self._unreachable.note_answer(origin(address))
             try:
                 return await self._receive(response, address, row)
             finally:

@@ -32,7 +32,11 @@ class DownloadFailed(Exception):
         Whether trying again may help.
     retry_after : float, optional
         For how many seconds the server asks to be left alone.
+    unreachable : str, optional
+        The origin (scheme, host and port) that took no connection.
     """
+
+    unreachable: str | None = None
 
     def __init__(
         self,
@@ -54,6 +58,11 @@ def shown_address(url: str) -> str:
     return shown(re.sub(r"(?<=//)[^/?#]*@", "", url, count=1))
 
 
+def origin(address: httpx.URL) -> str:
+    """Give the scheme, host and port of an address."""
+    return f"{address.scheme}://{address.netloc.decode('ascii')}"
+
+
 def failure_of(error: httpx.HTTPError | httpx.InvalidURL, address: httpx.URL) -> DownloadFailed:
     """Put into words what was raised instead of an answer from this address."""
     import httpx
@@ -65,6 +74,7 @@ def failure_of(error: httpx.HTTPError | httpx.InvalidURL, address: httpx.URL) ->
     if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
         failed = _not_connected(error, host)
         failed.words += _proxy(address)
+        failed.unreachable = origin(address)
         return failed
     if isinstance(error, httpx.TimeoutException):
         return DownloadFailed(f"{host} fell silent", passing=True)
