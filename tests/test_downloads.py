@@ -352,8 +352,33 @@ class TestBadServers:
             outcomes = [future.result(30) for future in futures]
         assert len(pauses) == 3 * (limits.tries - 1)
         for number, outcome in enumerate(outcomes):
-            words = ("refuses", f"/{number}.png", "as for 3 images before")
+            words = ("refuses", f"/{number}.png", "as for other images before")
             assert_skipped(outcome, Reason.NOT_DOWNLOADED, *words[: 2 if number < 3 else 3])
+
+    def test_a_host_that_answered_is_not_given_up_for_an_outage(self, server):
+        url = server.on("/x.png", answer(IMAGE))
+        port = int(server.url("/").rsplit(":", 1)[1].strip("/"))
+        with Downloads(limits=replace(LIMITS, at_once=1)) as downloads:
+            assert downloads.fetch(url).result(30) == Content(IMAGE)
+            server.close()
+            futures = [downloads.fetch(f"{url}?{number}") for number in range(6)]
+            assert all(isinstance(future.result(30), Skipped) for future in futures)
+            with WebServer(port=port) as back:
+                back.on("/x.png", answer(IMAGE))
+                assert downloads.fetch(f"{url}?back").result(30) == Content(IMAGE)
+
+    def test_a_new_run_tries_a_host_again(self):
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            port = unused.getsockname()[1]
+        with Downloads(limits=replace(LIMITS, at_once=1)) as downloads:
+            futures = [downloads.fetch(f"http://127.0.0.1:{port}/{n}.png") for n in range(5)]
+            assert all(isinstance(future.result(30), Skipped) for future in futures)
+            with WebServer(port=port) as back:
+                url = back.on("/x.png", answer(IMAGE))
+                assert_skipped(downloads.fetch(url).result(30), Reason.NOT_DOWNLOADED)
+                downloads.begin()
+                assert downloads.fetch(url).result(30) == Content(IMAGE)
 
     def test_a_dead_host_costs_others_nothing(self, server):
         with socket.socket() as unused:

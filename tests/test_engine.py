@@ -132,6 +132,29 @@ def test_images_that_take_long_are_handed_over_one_by_one(bundles):
     assert bundles == [1] * 12
 
 
+def test_a_worker_killed_while_it_idles_holds_no_later_image_up(engine):
+    first, second = (Task(data=png(grey)) for grey in GREYS[:2])
+    before = workers()
+    assert colours([engine.submit(first)]) == [list(GREYS[0])]
+    for process in workers() - before:
+        process.kill()
+        process.wait()
+    deadline = time.monotonic() + 10
+    while not engine._pool._executor._flags.broken and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert colours([engine.submit(second)]) == [list(GREYS[1])]
+
+
+def test_a_clock_of_coarse_steps_is_good_enough(monkeypatch):
+    monkeypatch.setattr("time.monotonic", lambda: 1000.0)  # Windows had steps of 16 ms
+    engine = Engine(MeanColour(), workers=2)
+    try:
+        futures = [engine.submit(Task(data=png(grey))) for grey in GREYS]
+        assert colours(futures) == [list(grey) for grey in GREYS]
+    finally:
+        engine.close()
+
+
 def test_workers_killed_at_random_cost_no_image_and_mix_up_none():
     random = np.random.default_rng(7)
     engine = Engine(MeanColour(pause=0.02), workers=2)

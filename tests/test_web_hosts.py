@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orangecontrib.imageanalytics.web_failure import DownloadFailed
-from orangecontrib.imageanalytics.web_hosts import ENOUGH, REST, UnreachableHosts
+from orangecontrib.imageanalytics.web_hosts import ENOUGH, UnreachableHosts
 
 HOST = "https://example.org"
 
@@ -33,40 +33,40 @@ def refused(origin: str | None = HOST) -> DownloadFailed:
     return failed
 
 
-def give_up(hosts: UnreachableHosts) -> None:
-    for _ in range(ENOUGH):
-        hosts.check(HOST)
-        hosts.note_failure(refused())
+def fail(hosts: UnreachableHosts, clock: Clock, times: int) -> None:
+    for _ in range(times):
+        begun = hosts.now()
+        clock.now += 1
+        hosts.note_failure(refused(), begun)
 
 
-def test_a_host_is_given_up_after_enough_images(hosts):
-    give_up(hosts)
-    with pytest.raises(DownloadFailed, match="refuses the connection, as for 3 images before"):
+def test_a_host_is_given_up_after_enough_images(hosts, clock):
+    fail(hosts, clock, ENOUGH - 1)
+    hosts.check(HOST)
+    fail(hosts, clock, 1)
+    with pytest.raises(DownloadFailed, match="refuses the connection, as for other images"):
         hosts.check(HOST)
     hosts.check("https://example.org:8443")
     hosts.check("http://example.org")
 
 
-def test_other_failures_do_not_count(hosts):
+def test_of_images_tried_at_the_same_time_one_counts(hosts, clock):
+    begun = hosts.now()
+    clock.now += 1
+    for _ in range(5 * ENOUGH):
+        hosts.note_failure(refused(), begun)
+    hosts.check(HOST)
+
+
+def test_other_failures_do_not_count(hosts, clock):
     for _ in range(2 * ENOUGH):
-        hosts.note_failure(refused(None))
+        clock.now += 1
+        hosts.note_failure(refused(None), hosts.now())
     hosts.check(HOST)
 
 
-def test_an_answer_in_between_starts_the_count_anew(hosts):
-    for _ in range(3):
-        for _ in range(ENOUGH - 1):
-            hosts.note_failure(refused())
-        hosts.check(HOST)
-        hosts.note_answer(HOST)
-
-
-def test_now_and_then_one_image_tries_again(hosts, clock):
-    give_up(hosts)
-    clock.now += REST
-    hosts.check(HOST)
-    with pytest.raises(DownloadFailed):  # the next one does not
-        hosts.check(HOST)
+def test_a_host_that_answered_once_is_never_given_up(hosts, clock):
+    fail(hosts, clock, ENOUGH - 1)
     hosts.note_answer(HOST)
-    hosts.check(HOST)
+    fail(hosts, clock, 5 * ENOUGH)
     hosts.check(HOST)

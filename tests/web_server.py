@@ -99,14 +99,14 @@ class WebServer:
         How many were being answered at the same time, at most.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.answers: dict[str, Answer] = {}
         self.most_at_once = 0
         self.closing = threading.Event()
         self._at_once = 0
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), Exchange)
+        self._server = _Server(("127.0.0.1", port), Exchange)
         self._server.owner = self
         self._server.tls = tls
         self._scheme = "http" if tls is None else "https"

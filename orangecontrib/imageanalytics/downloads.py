@@ -177,6 +177,10 @@ class Downloads:
         future.add_done_callback(lambda _: self._under_way.pop(url, None))
         return future
 
+    def begin(self) -> None:
+        """Begin a new run: hosts that could not be reached may be reached now."""
+        self._unreachable = UnreachableHosts()
+
     def close(self) -> None:
         """Cancel what is under way and let go of all connections; may be called twice."""
         with self._lock:
@@ -233,14 +237,15 @@ class Downloads:
         return Skipped(reason, f"{words}: {shown_address(url)}")
 
     async def _persist(self, url: str, known: IsKnown | None) -> Content | Known:
-        tried = 0
+        hosts = self._unreachable
+        begun, tried = hosts.now(), 0
         while True:
             try:
                 return await self._follow(url, known)
             except DownloadFailed as failed:
                 tried += 1
                 if not failed.passing or tried >= self._limits.tries:
-                    self._unreachable.note_failure(failed)
+                    hosts.note_failure(failed, begun)
                     raise
                 await asyncio.sleep(self._pause(tried, failed.retry_after))
 
@@ -284,7 +289,10 @@ class Downloads:
             finally:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise failure_of(error, address) from error
+            failed = failure_of(error, address)
+            if failed.unreachable is None:
+                self._unreachable.note_answer(origin(address))
+            raise failed from error
 
     async def _receive(
         self, response: httpx.Response, address: httpx.URL, row: WebRow | None

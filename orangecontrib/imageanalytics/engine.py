@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -35,7 +36,8 @@ __all__ = ["Engine", "Job", "Result", "Task"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds that one image may be worked on.
+#: Seconds that one image may be worked on; those of a bundle have them together, and when they do
+#: not suffice, each its own.
 DEADLINE = 60.0
 #: Seconds until a pool must have answered: a cold start takes 0.65, with a virus scanner 20.
 STARTING = 120.0
@@ -48,13 +50,15 @@ DEATHS_AT_START = 10
 _LOOK = 1.0
 #: Bundles in the pool per worker, at most: one at work, one waiting in the pipe, two on their way.
 IN_POOL = 4
-#: The pool is filled up when no more are left per worker: a hand-over wakes three threads, and
+#: The pool is filled up when no more are left per worker: a hand-over wakes several threads, and
 #: several bundles at once wake them once.
 _REFILL = 2
 #: Images in a bundle, at most; one by one, each costs 0.5 ms more.
 _LARGEST_BUNDLE = 4
 #: Seconds that a bundle should take, so that all workers end at about the same time.
 _BUNDLE_TIME = 0.05
+#: Seconds below which it does not matter how little an image takes.
+_SHORTEST = 0.001
 
 
 @dataclass(eq=False, slots=True)
@@ -63,6 +67,7 @@ class _Item:
     future: Future[Result] = field(default_factory=Future)
     cost: int | None = None  # bytes, once known to exceed the ordinary allowance
     deaths: int = 0
+    is_suspected: bool = False  # of hanging: to be handed over by itself
 
 
 @dataclass(eq=False, slots=True)
@@ -70,6 +75,7 @@ class _Bundle:
     """What is handed to the pool at once."""
 
     items: list[_Item]
+    is_timed: bool  # whether its time is that of its images alone, not of a worker's start
     since: float | None = None  # when a worker took it up
 
 
@@ -117,7 +123,7 @@ class Engine:
         self._suspects: deque[_Item] = deque()
         self._running: dict[Future[Any], _Bundle] = {}
         self._alone = False  # whether what is running is one suspect
-        self._pace: float | None = None  # seconds that an image takes
+        self._pace: float | None = None  # seconds that an image takes, once known
         self._pool: WorkerPool | None = None
         self._starting: Future[None] | None = None
         self._started_at = 0.0
@@ -157,10 +163,9 @@ class Engine:
                 return
             self._closed = True
             thread = self._thread
-        if thread is not None:
             self._events.put(self._shut_down)
-            if thread is not threading.current_thread():
-                thread.join()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
 
     def _post(self, event: Callable[[], object]) -> None:
         with self._lock:
@@ -169,7 +174,7 @@ class Engine:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._supervise, name="engine", daemon=True)
                 self._thread.start()
-        self._events.put(event)
+            self._events.put(event)  # with the lock, so that nothing comes after the shut-down
 
     # ---- all that follows runs in the supervising thread
 
@@ -204,7 +209,7 @@ class Engine:
         if self._suspects:
             self._dispatch_suspect()
             return
-        if len(self._running) > _REFILL * self.workers:
+        if self._given is None and len(self._running) > _REFILL * self.workers:
             return
         while len(self._running) < IN_POOL * self.workers:
             items = self._next_items()
@@ -215,15 +220,22 @@ class Engine:
         large = self._next_large()
         if large is not None:
             return [large]
-        if self._must_drain():
+        if self._must_drain() or not self._waiting:
             return []
-        count = min(self._bundle_size(), len(self._waiting))
-        return [self._waiting.popleft() for _ in range(count)]
+        fair_share = math.ceil(len(self._waiting) / self.workers)
+        items = [self._waiting.popleft()]
+        while (
+            len(items) < min(self._bundle_size(), fair_share)
+            and not items[-1].is_suspected
+            and not self._waiting[0].is_suspected
+        ):
+            items.append(self._waiting.popleft())
+        return items
 
     def _bundle_size(self) -> int:
         if self._given is not None or self._pace is None:
             return 1
-        return max(1, min(_LARGEST_BUNDLE, int(_BUNDLE_TIME / self._pace)))
+        return max(1, min(_LARGEST_BUNDLE, int(_BUNDLE_TIME / max(self._pace, _SHORTEST))))
 
     def _dispatch_suspect(self) -> None:
         """Run one suspect, alone, on a pool that is known to work."""
@@ -260,7 +272,7 @@ class Engine:
         if not items:
             return True
         try:
-            pool = self._given or self._open_pool()
+            pool = self._given if self._given is not None else self._open_pool()
         except BaseException:
             self._requeue(self._waiting, items)
             raise
@@ -280,11 +292,12 @@ class Engine:
         except (BrokenExecutor, RuntimeError) as error:  # it broke since the last look
             self._requeue(self._suspects if self._alone else self._waiting, items)
             self._recover(error)
+            self._events.put(lambda: None)  # to dispatch them, as nothing else may happen
             return False
         except BaseException:
             self._requeue(self._waiting, items)
             raise
-        self._running[running] = _Bundle(items)
+        self._running[running] = _Bundle(items, is_timed=self._starting is None)
         self._mark_at_work()
         running.add_done_callback(lambda future: self._events.put(lambda: self._finish(future)))
         return True
@@ -306,8 +319,9 @@ class Engine:
         self._alone = False
         self._mark_at_work()
         if error is None:
-            self._note_pace(bundle)
-            for item, result in zip(bundle.items, future.result(), strict=True):
+            results = future.result()
+            self._note_pace(bundle, results)
+            for item, result in zip(bundle.items, results, strict=True):
                 if isinstance(result, Postponed):
                     item.cost = result.cost
                     self._large.append(item)
@@ -321,8 +335,10 @@ class Engine:
                 _fail(item, _as_embedding_error(error))
             self._stop(error)
 
-    def _note_pace(self, bundle: _Bundle) -> None:
-        if bundle.since is None or self._starting is not None:
+    def _note_pace(self, bundle: _Bundle, results: list[Result | Postponed]) -> None:
+        if bundle.since is None or not bundle.is_timed:
+            return
+        if any(isinstance(result, Postponed) for result in results):
             return
         taken = (time.monotonic() - bundle.since) / len(bundle.items)
         self._pace = taken if self._pace is None else (3 * self._pace + taken) / 4
@@ -403,9 +419,12 @@ class Engine:
             (overdue if is_overdue else others).append(bundle)
         if not overdue:
             return
+        self._requeue(self._waiting, (item for bundle in others for item in bundle.items))
         for bundle in overdue:
             if len(bundle.items) > 1:  # on one of these, but on which?
-                self._requeue(self._suspects, bundle.items)
+                for item in bundle.items:
+                    item.is_suspected = True
+                self._requeue(self._waiting, bundle.items)
                 continue
             bundle.items[0].future.set_result(
                 Result(
@@ -415,7 +434,6 @@ class Engine:
                     )
                 )
             )
-        self._requeue(self._waiting, (item for bundle in others for item in bundle.items))
         self._end_pool()
 
     # ---- the pool
@@ -453,6 +471,9 @@ class Engine:
         pool, self._pool = self._pool, None
         self._starting = None
         self._alone = False
+        if self._given is not None:
+            for future in self._running:
+                future.cancel()
         self._running.clear()
         if pool is not None:
             pool.kill()
@@ -476,7 +497,6 @@ class Engine:
         self._waiting.clear()
         self._large.clear()
         self._suspects.clear()
-        self._running.clear()
         return items
 
 

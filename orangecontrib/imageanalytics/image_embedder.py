@@ -277,6 +277,8 @@ class ImageEmbedder:
             callback(1.0)
         embedder = self._embedder()
         embedder.begin()
+        if (downloads := self._open.get("downloads")) is not None:
+            downloads.begin()
         self._runs += 1
         number = self._runs
         run = Pipeline(self._model, embedder, self._cache, self._downloads, tick).run(references)

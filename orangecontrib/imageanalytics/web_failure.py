@@ -33,7 +33,7 @@ class DownloadFailed(Exception):
     retry_after : float, optional
         For how many seconds the server asks to be left alone.
     unreachable : str, optional
-        The origin (scheme, host and port) that took no connection.
+        The origin (scheme, host and port) that no connection could be made to.
     """
 
     unreachable: str | None = None

@@ -11,21 +11,21 @@ from orangecontrib.imageanalytics.web_failure import DownloadFailed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Images that are tried in full, one after the other or at once, before a host is given up.
+#: Images, tried in full one after the other, for which a host must fail until it is given up.
 ENOUGH = 3
-#: Seconds after which the next image tries again: somebody may have plugged the cable in.
-REST = 60.0
 
 
 @dataclass(slots=True)
 class _Silence:
-    failed: DownloadFailed
-    images: int = 1
-    until: float = 0.0  # when the next image may try
+    words: str  # why the last image failed
+    times: int
+    at: float  # when the last failure was counted
 
 
 class UnreachableHosts:
-    """Remembers which hosts took no connection, so that not every image waits for them.
+    """Knows in one run which hosts never took a connection, so that not every image waits for it.
+
+    A host that has answered once is never given up: what troubles it may pass.
 
     Parameters
     ----------
@@ -34,30 +34,38 @@ class UnreachableHosts:
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
+        self.now = now
+        self._answered: set[str] = set()
         self._silent: dict[str, _Silence] = {}
 
     def check(self, origin: str) -> None:
         """Raise DownloadFailed if an origin (scheme, host and port) has been given up."""
         silence = self._silent.get(origin)
-        if silence is None or silence.images < ENOUGH:
-            return
-        if self._now() >= silence.until:
-            silence.until = self._now() + REST  # this one tries; the others wait for its news
-            return
-        raise DownloadFailed(f"{silence.failed.words}, as for {silence.images} images before")
+        if silence is not None and silence.times >= ENOUGH:
+            raise DownloadFailed(f"{silence.words}, as for other images before")
 
     def note_answer(self, origin: str) -> None:
-        """Note that an origin answers."""
+        """Note that an origin takes connections."""
+        self._answered.add(origin)
         self._silent.pop(origin, None)
 
-    def note_failure(self, failed: DownloadFailed) -> None:
-        """Note why an image was given up, if it is that its host could not be reached."""
-        if failed.unreachable is None:
+    def note_failure(self, failed: DownloadFailed, begun: float) -> None:
+        """Note why an image failed at last, if it is that its host could not be reached.
+
+        Of images that were tried at the same time one counts.
+
+        Parameters
+        ----------
+        failed : DownloadFailed
+            What became of the image's last try.
+        begun : float
+            When its first try began, by `now`.
+        """
+        origin = failed.unreachable
+        if origin is None or origin in self._answered:
             return
-        silence = self._silent.get(failed.unreachable)
+        silence = self._silent.get(origin)
         if silence is None:
-            self._silent[failed.unreachable] = _Silence(failed)
-        else:
-            silence.images += 1
-            silence.until = self._now() + REST
+            self._silent[origin] = _Silence(failed.words, 1, self.now())
+        elif begun >= silence.at:
+            self._silent[origin] = _Silence(failed.words, silence.times + 1, self.now())

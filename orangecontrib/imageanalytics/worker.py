@@ -1,4 +1,4 @@
-"""What runs inside the isolated process: one image in, one result out.
+"""What runs inside the isolated process: images in, for each of them a result out.
 
 `work` is a plain function of picklable things, so the same code runs on any
 `concurrent.futures.Executor`, a Dask cluster's included. This module and all that it imports
