@@ -357,15 +357,15 @@ class TestBadServers:
 
     def test_a_host_that_answered_is_not_given_up_for_an_outage(self, server):
         url = server.on("/x.png", answer(IMAGE))
-        port = int(server.url("/").rsplit(":", 1)[1].strip("/"))
         with Downloads(limits=replace(LIMITS, at_once=1)) as downloads:
             assert downloads.fetch(url).result(30) == Content(IMAGE)
             server.close()
             futures = [downloads.fetch(f"{url}?{number}") for number in range(6)]
             assert all(isinstance(future.result(30), Skipped) for future in futures)
-            with WebServer(port=port) as back:
-                back.on("/x.png", answer(IMAGE))
-                assert downloads.fetch(f"{url}?back").result(30) == Content(IMAGE)
+            with WebServer(port=server.port) as back:
+                assert downloads.fetch(back.on("/y.png", answer(IMAGE))).result(30) == Content(
+                    IMAGE
+                )
 
     def test_a_new_run_tries_a_host_again(self):
         with socket.socket() as unused:

@@ -7,6 +7,7 @@ import sys
 import time
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -146,7 +147,8 @@ def test_a_worker_killed_while_it_idles_holds_no_later_image_up(engine):
 
 
 def test_a_clock_of_coarse_steps_is_good_enough(monkeypatch):
-    monkeypatch.setattr("time.monotonic", lambda: 1000.0)  # Windows had steps of 16 ms
+    steps = SimpleNamespace(monotonic=lambda: 1000.0)  # those of Windows were 16 ms long
+    monkeypatch.setattr("orangecontrib.imageanalytics.engine.time", steps)
     engine = Engine(MeanColour(), workers=2)
     try:
         futures = [engine.submit(Task(data=png(grey))) for grey in GREYS]

@@ -112,7 +112,7 @@ class Pipeline:
         # of a file whose hash is not known yet, so that they may share that too.
         self._followers: dict[str | bytes | int, list[_Image]] = {}
         self._sizes: set[int] = set()  # of the files of this run
-        # Holds on to no vector, but finds those that the caller still has.
+        # For want of a cache: holds on to no vector, but finds those that the caller still has.
         self._vectors: weakref.WeakValueDictionary[bytes, NDArray[np.float32]]
         self._vectors = weakref.WeakValueDictionary()
         self._checksums: dict[bytes, int] = {}  # the caller may change what was given out
@@ -295,12 +295,13 @@ class Pipeline:
         if result.content is not None:  # of the very bytes that were decoded
             image.content, image.size, image.stat = result.content, result.size, result.stat
         assert image.content is not None
-        vector = np.ascontiguousarray(result.payload)
+        vector = np.array(result.payload)  # what was unpickled is a view of a view, 0.4 kB larger
         self._cache.add(
             image.content, image.size, self._model.id, self._embedder.fingerprint, vector
         )
-        self._vectors[image.content] = vector
-        self._checksums[image.content] = zlib.crc32(vector.data)
+        if not self._cache.remembers:
+            self._vectors[image.content] = vector
+            self._checksums[image.content] = zlib.crc32(vector.data)
         self._remember_file(image)
         self._conclude(image, Embedded(vector))
 

@@ -107,6 +107,11 @@ class Cache:
         """The SQLite file, which may not exist yet."""
         return self._disk.file.path
 
+    @property
+    def remembers(self) -> bool:
+        """Whether what is added can be had again: it is enabled, and its disk can be written."""
+        return self._disk.writes
+
     def __enter__(self) -> Self:
         return self
 
