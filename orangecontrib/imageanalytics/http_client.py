@@ -1,4 +1,4 @@
-"""What both speakers of HTTP share: an event loop in a thread of its own, and how we connect.
+"""What both speakers of HTTP share: a loop of their own, how to connect, what an error is from.
 
 Orange's canvas and Jupyter run an event loop in the main thread, where `asyncio.run` raises;
 a loop of our own works everywhere, and can be ended at any moment.
@@ -18,7 +18,7 @@ from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +46,31 @@ def tls_context() -> ssl.SSLContext:
     import truststore
 
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and all it came from; anyio groups those of a host's several addresses."""
+    waiting, seen = [error], set()
+    while waiting:
+        error = waiting.pop(0)
+        if id(error) in seen:
+            continue
+        seen.add(id(error))
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            waiting.extend(error.exceptions)
+        waiting.extend(cause for cause in (error.__cause__, error.__context__) if cause)
+
+
+def through_proxy(scheme: str, netloc: str) -> str:
+    """Name the proxy that an address is asked through, if there is one: it may be to blame."""
+    from urllib.request import getproxies, proxy_bypass
+
+    proxies = getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(netloc):
+        return ""
+    return f" (through the proxy {proxy.rpartition('@')[2].rpartition('//')[2].rstrip('/')})"
 
 
 class LoopThread:

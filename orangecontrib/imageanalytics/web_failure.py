@@ -7,12 +7,11 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
+from orangecontrib.imageanalytics.http_client import causes, through_proxy
 from orangecontrib.imageanalytics.outcome import Reason
 from orangecontrib.imageanalytics.regular_file import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import httpx
 
 #: Statuses that may be another one in a second (RFC 9110; 425: RFC 8470; 429: RFC 6585).
@@ -73,7 +72,7 @@ def failure_of(error: httpx.HTTPError | httpx.InvalidURL, address: httpx.URL) ->
         return DownloadFailed(f"{host} redirects to what is no web address")
     if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
         failed = _not_connected(error, host)
-        failed.words += _proxy(address)
+        failed.words += through_proxy(address.scheme, address.netloc.decode("ascii"))
         failed.unreachable = origin(address)
         return failed
     if isinstance(error, httpx.TimeoutException):
@@ -103,7 +102,7 @@ def _not_connected(error: httpx.HTTPError, host: str) -> DownloadFailed:
 
     if isinstance(error, httpx.ConnectTimeout):
         return DownloadFailed(f"{host} accepts no connection in time", passing=True)
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, socket.gaierror):
             if cause.errno == socket.EAI_AGAIN:
                 return DownloadFailed(f"the name {host} cannot be looked up now", passing=True)
@@ -119,28 +118,3 @@ def _not_connected(error: httpx.HTTPError, host: str) -> DownloadFailed:
         if isinstance(cause, ConnectionRefusedError):
             return DownloadFailed(f"{host} refuses the connection", passing=True)
     return DownloadFailed(f"{host} cannot be reached", passing=True)
-
-
-def _proxy(address: httpx.URL) -> str:
-    """Name the proxy that was asked instead, if there is one: it may be the one to blame."""
-    from urllib.request import getproxies, proxy_bypass
-
-    proxies = getproxies()
-    proxy = proxies.get(address.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(address.netloc.decode("ascii")):
-        return ""
-    return f" (through the proxy {proxy.rpartition('@')[2].rpartition('//')[2].rstrip('/')})"
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Give an error and all it came from; anyio groups those of a host's several addresses."""
-    waiting, seen = [error], set()
-    while waiting:
-        error = waiting.pop(0)
-        if id(error) in seen:
-            continue
-        seen.add(id(error))
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            waiting.extend(error.exceptions)
-        waiting.extend(cause for cause in (error.__cause__, error.__context__) if cause)

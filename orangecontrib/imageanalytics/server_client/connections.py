@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from orangecontrib.imageanalytics.http_client import USER_AGENT, tls_context
+from orangecontrib.imageanalytics.http_client import USER_AGENT, causes, through_proxy, tls_context
 from orangecontrib.imageanalytics.retry import (
     Failure,
     Kind,
@@ -176,8 +175,8 @@ class Connections:
     def _failure(self, error: Exception) -> Failure:
         import httpx
 
-        causes = list(_causes(error))
-        for cause in causes:
+        found = list(causes(error))
+        for cause in found:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return Failure(
                     Kind.BARRED,
@@ -188,7 +187,7 @@ class Connections:
         if isinstance(error, httpx.ConnectTimeout):
             return self._no_connection(f"{self._policy.connect_timeout:g} s")
         if isinstance(error, httpx.ConnectError | httpx.ProxyError):
-            return Failure(Kind.UNREACHABLE, _unreachable(error, causes) + self._proxy())
+            return Failure(Kind.UNREACHABLE, _unreachable(error, found) + self._proxy())
         return Failure(Kind.FAULT, "cut the connection")
 
     def _no_connection(self, seconds: str) -> Failure:
@@ -198,11 +197,7 @@ class Connections:
     def _proxy(self) -> str:
         """Name the proxy, if there is one: it may be the one to blame."""
         parts = urlsplit(self._address)
-        proxies = getproxies()
-        proxy = proxies.get(parts.scheme) or proxies.get("all")
-        if not proxy or proxy_bypass(parts.netloc):
-            return ""
-        return f" (through the proxy {proxy.rpartition('@')[2].rpartition('//')[2].rstrip('/')})"
+        return through_proxy(parts.scheme, parts.netloc)
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes | Failure:
@@ -228,16 +223,7 @@ def _tracer(on_sending: Callable[[], None]) -> Callable[[str, dict[str, Any]], A
     return trace
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            for part in error.exceptions:
-                yield from _causes(part)
-        error = error.__cause__ or error.__context__
-
-
-def _unreachable(error: Exception, causes: list[BaseException]) -> str:
+def _unreachable(error: Exception, found: list[BaseException]) -> str:
     kinds: tuple[tuple[type[BaseException], str], ...] = (
         (socket.gaierror, "has a name that is not known"),
         (ConnectionRefusedError, "refused the connection"),
@@ -245,6 +231,6 @@ def _unreachable(error: Exception, causes: list[BaseException]) -> str:
         (ConnectionError, "cut the connection before it was made"),
     )
     for kind, text in kinds:
-        if any(isinstance(cause, kind) for cause in causes):
+        if any(isinstance(cause, kind) for cause in found):
             return text
-    return f"could not be connected to ({causes[-1] if causes else error})"
+    return f"could not be connected to ({found[-1] if found else error})"
