@@ -24,6 +24,7 @@ from Orange.data.variable import Variable
 from orangecontrib.imageanalytics.outcome import ColumnError, Embedded, Outcome, Skipped
 
 Vector = NDArray[np.float32]
+Rows = NDArray[np.intp]
 Matrix = Any  # NDArray[np.float64] or scipy.sparse.csr_matrix, whose type has no stubs
 
 #: Name of the text column that says, in the table of skipped images, why.
@@ -121,11 +122,12 @@ def with_embeddings(
     """
     if len(outcomes) != len(table):
         raise ValueError(f"{len(outcomes)} outcomes for a table of {len(table)} rows")
-    vectors = {row: o.vector for row, o in enumerate(outcomes) if isinstance(o, Embedded)}
-    reasons = {row: str(o) for row, o in enumerate(outcomes) if isinstance(o, Skipped)}
+    vectors = [outcome.vector for outcome in outcomes if isinstance(outcome, Embedded)]
+    reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, Skipped)]
+    is_embedded = np.array([isinstance(outcome, Embedded) for outcome in outcomes], dtype=bool)
     return (
-        _embedded(table, vectors) if vectors else None,
-        _skipped(table, reasons) if reasons else None,
+        _embedded(table, np.flatnonzero(is_embedded), vectors) if vectors else None,
+        _skipped(table, np.flatnonzero(~is_embedded), reasons) if reasons else None,
         len(reasons),
     )
 
@@ -179,34 +181,34 @@ def _joiner(origin: str) -> Callable[[str], str]:
     return full
 
 
-def _embedded(table: Table, vectors: dict[int, Vector]) -> Table:
+def _embedded(table: Table, rows: Rows, vectors: list[Vector]) -> Table:
     old = table.domain
-    dimension = len(next(iter(vectors.values())))
+    dimension = len(vectors[0])
     domain = Domain(
         old.attributes + _new_attributes(old, dimension, sp.issparse(table.X)),
         old.class_vars,
         old.metas,
     )
-    selected = _select(table, list(vectors))
+    selected = _select(table, rows)
     # First let go of the selected X: with the new one beside it, appending to a table that has
     # embeddings already would take half as much memory again. (`unlocked...` holds what it locks.)
     with selected.unlocked_reference():
         selected.X = np.empty((len(vectors), 0))
     with selected.unlocked_reference():
         selected.domain = domain
-        selected.X = _appended(table.X, vectors)
+        selected.X = _appended(table.X, rows, vectors)
     selected.name = "Embedded images"
     return selected
 
 
-def _skipped(table: Table, reasons: dict[int, str]) -> Table:
+def _skipped(table: Table, rows: Rows, reasons: list[str]) -> Table:
     old = table.domain
     reason = StringVariable(get_unique_names(old, SKIP_REASON))
-    selected = _select(table, list(reasons))
+    selected = _select(table, rows)
     metas = selected.metas.toarray() if sp.issparse(selected.metas) else selected.metas
     extended = np.empty((len(reasons), len(old.metas) + 1), dtype=object)
     extended[:, :-1] = metas
-    extended[:, -1] = list(reasons.values())
+    extended[:, -1] = reasons
     with selected.unlocked_reference():
         selected.domain = Domain(old.attributes, old.class_vars, (*old.metas, reason))
         selected.metas = extended
@@ -214,20 +216,20 @@ def _skipped(table: Table, reasons: dict[int, str]) -> Table:
     return selected
 
 
-def _select(table: Table, rows: list[int]) -> Table:
+def _select(table: Table, rows: Rows) -> Table:
     # A subclass may keep more in its copy() than in a selection of rows (a Corpus does).
-    return table.copy() if len(rows) == len(table) else table[np.array(rows)]
+    return table.copy() if len(rows) == len(table) else table[rows]
 
 
-def _appended(old: Matrix, vectors: dict[int, Vector]) -> Matrix:
-    """Give the vectors' rows of X with the vectors behind them, float64."""
+def _appended(old: Matrix, rows: Rows, vectors: list[Vector]) -> Matrix:
+    """Give these rows of X with the vectors behind them, float64."""
     if sp.issparse(old):
-        dense = np.stack(list(vectors.values()), dtype=float)
-        return sp.hstack([old.tocsr()[list(vectors)], sp.csr_matrix(dense)], format="csr")
+        dense = np.stack(vectors, dtype=float)
+        return sp.hstack([old.tocsr()[rows], sp.csr_matrix(dense)], format="csr")
     width = old.shape[1]
-    new = np.empty((len(vectors), width + len(next(iter(vectors.values())))))
+    new = np.empty((len(vectors), width + len(vectors[0])))
     # Row by row: np.stack would hold all vectors a third time, and is no faster.
-    for target, (row, vector) in zip(new, vectors.items(), strict=True):
+    for target, row, vector in zip(new, rows, vectors, strict=True):
         target[:width] = old[row]
         target[width:] = vector
     return new
