@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -20,6 +22,7 @@ from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
 from orangecontrib.imageanalytics.outcome import Embedded, Reason, ServerRefusedError, Skipped
 from orangecontrib.imageanalytics.server.answers import answer, embedding_json
 from orangecontrib.imageanalytics.server.app import EmbeddingServer
+from orangecontrib.imageanalytics.server.embedders import _Places
 from orangecontrib.imageanalytics.server.served_models import find_models
 from orangecontrib.imageanalytics.user_models import describe
 from tests.embedding_servers import client, running, write_stand_in
@@ -162,3 +165,27 @@ def test_oranges_own_client_speaks_to_it(server, vgg16, photos, tmp_path, monkey
     found = np.array(communicator.embedd_data(photos))
     assert found.shape == (len(photos), 4096)
     assert cosines(found, local_vectors(describe(vgg16), photos)).min() > 0.99
+
+
+def test_the_engine_gets_as_many_images_as_it_has_capacity_for_at_the_time():
+    embedder = SimpleNamespace(capacity=2)
+
+    def free(places: _Places) -> int:
+        """Take all that there are, and say how many those were."""
+        taken = 0
+        while not places.locked():
+            asyncio.run(places.acquire())
+            taken += 1
+        return taken
+
+    places = _Places(embedder)
+    assert free(places) == 2
+    embedder.capacity = 5  # the images turn out to be quick
+    places.release()
+    assert free(places) == 4  # one is still at work
+    embedder.capacity = 3  # and now slow
+    for _ in range(2):
+        places.release()
+    assert free(places) == 0
+    places.release()
+    assert free(places) == 1

@@ -43,6 +43,25 @@ class Opens(Protocol):
         """Start one with this number of processes."""
 
 
+class _Places(asyncio.Semaphore):
+    """As many as the embedder has capacity for, which changes with the time that images take."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._granted = embedder.capacity
+        super().__init__(self._granted)
+
+    def release(self) -> None:
+        """Give a place back, and more or none if the capacity has changed."""
+        wanted = self._embedder.capacity
+        if wanted < self._granted:
+            self._granted -= 1
+            return
+        for _ in range(1 + wanted - self._granted):
+            super().release()
+        self._granted = wanted
+
+
 class _Room:
     """One model's embedder, once there is need of it, and the queue before it."""
 
@@ -50,7 +69,7 @@ class _Room:
         self.model = model
         self.opening = asyncio.Lock()
         self.embedder: Embedder | None = None
-        self.places: asyncio.Semaphore
+        self.places: _Places
 
 
 class Embedders:
@@ -115,7 +134,7 @@ class Embedders:
                 room.embedder = await asyncio.to_thread(
                     self._opens, room.model, workers=self._workers
                 )
-                room.places = asyncio.Semaphore(room.embedder.capacity)
+                room.places = _Places(room.embedder)
         embedder, places = room.embedder, room.places
         await places.acquire()
         if room.embedder is not embedder:  # it failed while this image was waiting
