@@ -12,7 +12,6 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -34,13 +33,9 @@ def measure(scope: Scope) -> list[Figure]:
     """Measure both sizes of photo."""
     if remark := machine.core_type():
         say(remark)
-    figures = []
-    with tempfile.TemporaryDirectory() as folder:
-        for megapixels, count in scope.choose(_QUICK_COUNTS, _COUNTS).items():
-            say(f"before: {count} photos of {megapixels} megapixels")
-            paths = photos.make(Path(folder) / str(megapixels), megapixels, count)
-            figures.append(_speed_up(megapixels, paths, Path(folder), scope.choose(1, _ROUNDS)))
-    return figures
+    rounds = scope.choose(1, _ROUNDS)
+    sizes = photos.of_each_size("before", scope.choose(_QUICK_COUNTS, _COUNTS))
+    return [_speed_up(size, paths, folder, rounds) for size, paths, folder in sizes]
 
 
 def _speed_up(megapixels: float, paths: list[str], folder: Path, rounds: int) -> Figure:

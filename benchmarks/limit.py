@@ -8,14 +8,13 @@ share out the work and to collect vectors. Files are in the system's memory, the
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from itertools import cycle, islice
 from pathlib import Path
 
 from benchmarks import machine, photos
 from benchmarks.figure import Figure
-from benchmarks.program import Scope, run, say
+from benchmarks.program import Scope, run
 from benchmarks.timing import in_turns, processor_seconds, seconds
 from orangecontrib.imageanalytics import pixels
 from orangecontrib.imageanalytics.catalogue import MODELS
@@ -33,13 +32,8 @@ _ROUNDS = 4
 
 def measure(scope: Scope) -> list[Figure]:
     """Measure each size of photo."""
-    figures = []
-    with tempfile.TemporaryDirectory() as folder:
-        for megapixels, count in scope.choose(_QUICK_COUNTS, _COUNTS).items():
-            say(f"limit: {count} photos of {megapixels} megapixels")
-            paths = photos.make(Path(folder) / str(megapixels), megapixels, count)
-            figures.append(_over_limit(megapixels, paths, scope.choose(2, _ROUNDS)))
-    return figures
+    sizes = photos.of_each_size("limit", scope.choose(_QUICK_COUNTS, _COUNTS))
+    return [_over_limit(size, paths, scope.choose(2, _ROUNDS)) for size, paths, _ in sizes]
 
 
 def _over_limit(megapixels: float, paths: list[str], rounds: int) -> Figure:

@@ -8,6 +8,7 @@ bits per pixel), and decoding costs what it costs with real ones.
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.program import ROOT
+from benchmarks.program import ROOT, say
 
 #: Megapixels to width and height.
 SIZES = {0.3: (640, 480), 2.5: (1824, 1368), 12: (4000, 3000)}
@@ -57,6 +58,28 @@ def make(folder: Path, megapixels: float, count: int) -> list[str]:
         )
         paths.append(str(path))
     return paths
+
+
+def of_each_size(program: str, counts: dict[float, int]) -> Iterator[tuple[float, list[str], Path]]:
+    """Make photos of several sizes in a temporary folder, each size when it is asked for.
+
+    Parameters
+    ----------
+    program : str
+        Whose photos they are, to tell.
+    counts : dict of float to int
+        How many photos of how many megapixels.
+
+    Yields
+    ------
+    (float, list of str, Path)
+        Megapixels, the photos' paths, and the folder, for what else must be put away.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for megapixels, count in counts.items():
+            say(f"{program}: {count} photos of {megapixels} megapixels")
+            yield megapixels, make(folder / str(megapixels), megapixels, count), folder
 
 
 def make_small(folder: Path, count: int) -> list[str]:

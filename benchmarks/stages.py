@@ -8,7 +8,6 @@ hold the weights one moment and the pixels the next.
 from __future__ import annotations
 
 import statistics
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ import psutil
 
 from benchmarks import photos
 from benchmarks.figure import Figure
-from benchmarks.program import Scope, run, say
+from benchmarks.program import Scope, run
 from benchmarks.timing import processor_seconds, seconds
 from orangecontrib.imageanalytics import pixels, sources
 from orangecontrib.imageanalytics.catalogue import MODELS
@@ -36,19 +35,17 @@ _ROUNDS = 5
 def measure(scope: Scope) -> list[Figure]:
     """Take each size of photo apart."""
     figures = []
-    with tempfile.TemporaryDirectory() as folder:
-        for megapixels, count in scope.choose(_QUICK_COUNTS, _COUNTS).items():
-            say(f"stages: {count} photos of {megapixels} megapixels")
-            paths = photos.make(Path(folder) / str(megapixels), megapixels, count)
-            stages = _stages(paths[:_LOOP]) | _whole(paths)
-            figures.append(
-                Figure(
-                    f"Stages, {megapixels} megapixels: processor time of a whole call, per image",
-                    stages.pop("whole"),
-                    "ms",
-                    note=", ".join(f"{name} {taken:.2f}" for name, taken in stages.items()),
-                )
+    sizes = photos.of_each_size("stages", scope.choose(_QUICK_COUNTS, _COUNTS))
+    for megapixels, paths, _ in sizes:
+        stages = _stages(paths[:_LOOP]) | _whole(paths)
+        figures.append(
+            Figure(
+                f"Stages, {megapixels} megapixels: processor time of a whole call, per image",
+                stages.pop("whole"),
+                "ms",
+                note=", ".join(f"{name} {taken:.2f}" for name, taken in stages.items()),
             )
+        )
     return figures
 
 
@@ -57,7 +54,7 @@ def _stages(paths: list[str]) -> dict[str, float]:
     assert _MODEL.weights is not None
     model = OnnxModel(_MODEL.weights)
     size = _MODEL.input_size
-    least = (2 * size[0], 2 * size[1])  # as pixels.decode has it
+    least = (pixels._JPEG_GAP * size[0], pixels._JPEG_GAP * size[1])
     contents = [Path(path).read_bytes() for path in paths]
     headers = [jpeg.header(content) for content in contents]
     assert all(headers)

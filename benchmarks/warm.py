@@ -8,14 +8,13 @@ waits before.
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import photos
 from benchmarks.figure import Figure
-from benchmarks.program import Scope, run, say
+from benchmarks.program import Scope, run
 from benchmarks.timing import in_turns, seconds
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 
@@ -29,32 +28,28 @@ _SETTLED = 2.1
 def measure(scope: Scope) -> list[Figure]:
     """Measure both sizes of photo."""
     figures = []
-    with tempfile.TemporaryDirectory() as folder:
-        for megapixels, count in scope.choose(_QUICK_COUNTS, _COUNTS).items():
-            say(f"warm: {count} photos of {megapixels} megapixels")
-            paths = photos.make(Path(folder) / str(megapixels), megapixels, count)
-            time.sleep(_SETTLED)
-            cold, warm = in_turns(
-                scope.choose(1, _ROUNDS), *_cold_and_warm(paths, Path(folder) / "cache")
+    sizes = photos.of_each_size("warm", scope.choose(_QUICK_COUNTS, _COUNTS))
+    for megapixels, paths, folder in sizes:
+        time.sleep(_SETTLED)
+        cold, warm = in_turns(scope.choose(1, _ROUNDS), *_cold_and_warm(paths, folder / "cache"))
+        figures.append(
+            Figure(
+                f"Warm, {megapixels} megapixels: time per image of the second run",
+                1000 * warm,
+                "ms",
+                at_most=0.3,
+                note=f"mean of {len(paths)} photos, opening the cache included",
             )
-            figures.append(
-                Figure(
-                    f"Warm, {megapixels} megapixels: time per image of the second run",
-                    1000 * warm,
-                    "ms",
-                    at_most=0.3,
-                    note=f"mean of {count} photos, opening the cache included",
-                )
+        )
+        figures.append(
+            Figure(
+                f"Warm, {megapixels} megapixels: the first run's time over the second's",
+                cold / warm,
+                "×",
+                at_least=50 if megapixels == 12 else None,
+                note=f"{1000 * cold:.1f} ms per image in the first run",
             )
-            figures.append(
-                Figure(
-                    f"Warm, {megapixels} megapixels: the first run's time over the second's",
-                    cold / warm,
-                    "×",
-                    at_least=50 if megapixels == 12 else None,
-                    note=f"{1000 * cold:.1f} ms per image in the first run",
-                )
-            )
+        )
     return figures
 
 

@@ -67,7 +67,7 @@ class _Item:
     future: Future[Result] = field(default_factory=Future)
     cost: int | None = None  # bytes, once known to exceed the ordinary allowance
     deaths: int = 0
-    is_suspected: bool = False  # of hanging: to be handed over by itself
+    is_single: bool = False  # to be handed over by itself, as a bundle with it took too long
 
 
 @dataclass(eq=False, slots=True)
@@ -226,8 +226,8 @@ class Engine:
         items = [self._waiting.popleft()]
         while (
             len(items) < min(self._bundle_size(), fair_share)
-            and not items[-1].is_suspected
-            and not self._waiting[0].is_suspected
+            and not items[-1].is_single
+            and not self._waiting[0].is_single
         ):
             items.append(self._waiting.popleft())
         return items
@@ -264,7 +264,7 @@ class Engine:
         )
 
     def _running_items(self) -> Iterator[_Item]:
-        return itertools.chain.from_iterable(bundle.items for bundle in self._running.values())
+        return _items_of(self._running.values())
 
     def _run(self, items: list[_Item]) -> bool:
         """Hand tasks to the pool; False if the pool turned out to be broken."""
@@ -361,15 +361,12 @@ class Engine:
                 )
                 return
         elif self._alone and bundles:
-            self._blame(bundles.pop().items[0])
-        for queue, some in (
-            (self._suspects, bundles[: self.workers]),
-            (self._waiting, bundles[self.workers :]),
-        ):
-            self._requeue(queue, (item for bundle in some for item in bundle.items))
+            self._blame_for_death(bundles.pop().items[0])
+        self._requeue(self._suspects, _items_of(bundles[: self.workers]))
+        self._requeue(self._waiting, _items_of(bundles[self.workers :]))
         self._end_pool()
 
-    def _blame(self, item: _Item) -> None:
+    def _blame_for_death(self, item: _Item) -> None:
         item.deaths += 1
         if item.deaths < DEATHS_PER_IMAGE:
             self._requeue(self._suspects, [item])
@@ -419,22 +416,20 @@ class Engine:
             (overdue if is_overdue else others).append(bundle)
         if not overdue:
             return
-        self._requeue(self._waiting, (item for bundle in others for item in bundle.items))
+        self._requeue(self._waiting, _items_of(others))
         for bundle in overdue:
-            if len(bundle.items) > 1:  # on one of these, but on which?
-                for item in bundle.items:
-                    item.is_suspected = True
-                self._requeue(self._waiting, bundle.items)
-                continue
-            bundle.items[0].future.set_result(
-                Result(
-                    Skipped(
-                        Reason.CRASHED,
-                        f"decoding it took longer than {self._deadline:g} s and was stopped",
-                    )
-                )
-            )
+            self._blame_for_hanging(bundle)
         self._end_pool()
+
+    def _blame_for_hanging(self, bundle: _Bundle) -> None:
+        """Skip the image that a worker is stuck on, once it is known which that is."""
+        if len(bundle.items) > 1:
+            for item in bundle.items:
+                item.is_single = True
+            self._requeue(self._waiting, bundle.items)
+            return
+        words = f"decoding it took longer than {self._deadline:g} s and was stopped"
+        bundle.items[0].future.set_result(Result(Skipped(Reason.CRASHED, words)))
 
     # ---- the pool
 
@@ -498,6 +493,10 @@ class Engine:
         self._large.clear()
         self._suspects.clear()
         return items
+
+
+def _items_of(bundles: Iterable[_Bundle]) -> Iterator[_Item]:
+    return itertools.chain.from_iterable(bundle.items for bundle in bundles)
 
 
 def _fail(item: _Item, error: BaseException) -> None:

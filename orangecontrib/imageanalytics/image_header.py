@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import IO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from orangecontrib.imageanalytics.decoding import formats
@@ -20,8 +20,7 @@ from orangecontrib.imageanalytics.regular_file import look
 
 #: As much of a file as `formats.not_decoded` looks at.
 _BEGINNING = 4000
-_ORIENTATION = 0x0112
-_LYING = (5, 6, 7, 8)  # the values of that EXIF tag with width and height exchanged
+_LYING = (5, 6, 7, 8)  # the EXIF orientations with width and height exchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def _header(file: IO[bytes], beginning: bytes, suffix: str, size: int) -> Header
             return formats.unidentified(beginning, "")
         width, height = image.size
         # A PNG's own getexif() decodes the picture, since an eXIf chunk may stand behind it.
-        if Image.Image.getexif(image).get(_ORIENTATION) in _LYING:
+        if Image.Image.getexif(image).get(ExifTags.Base.Orientation) in _LYING:
             width, height = height, width
     except formats.Unreadable as error:
         return error.skipped

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageChops
+from PIL import ExifTags, Image, ImageChops
 
 from orangecontrib.imageanalytics.decoding import contrast
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 #: Cheap box reduction goes down to this multiple of the target, the Lanczos filter from there.
 _REDUCING_GAP = 2.0
 
-_ORIENTATION = 0x0112  # of the EXIF standard
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -36,7 +35,7 @@ def orientation(image: Image.Image) -> int:
     To be read after loading: a PNG may have it behind the pixels, and a TIFF is turned by Pillow.
     """
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # broken metadata; viewers then show the image as it is stored
         return 1
     return value if value in _TURNS else 1
