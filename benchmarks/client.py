@@ -27,14 +27,14 @@ from benchmarks.figure import Figure
 from benchmarks.loopback_server import Counts
 from benchmarks.program import ROOT, Scope, run, say
 from benchmarks.timing import in_turns, processor_seconds, seconds
-from orangecontrib.imageanalytics import pixels
-from orangecontrib.imageanalytics.catalogue import MODELS
-from orangecontrib.imageanalytics.http_client import LoopThread
+from orangecontrib.imageanalytics.decoding import pixels
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-from orangecontrib.imageanalytics.retry import Policy
+from orangecontrib.imageanalytics.models.catalogue import MODELS
 from orangecontrib.imageanalytics.server_client import protocol
 from orangecontrib.imageanalytics.server_client.connections import Connections
+from orangecontrib.imageanalytics.server_client.retry import Policy
 from orangecontrib.imageanalytics.server_client.run import Image, ServerRun
+from orangecontrib.imageanalytics.web.http_client import LoopThread
 
 _MODEL = MODELS["inception-v3"]
 _MEGAPIXELS = 0.3

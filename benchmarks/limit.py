@@ -16,10 +16,10 @@ from benchmarks import machine, photos
 from benchmarks.figure import Figure
 from benchmarks.program import Scope, run
 from benchmarks.timing import in_turns, processor_seconds, seconds
-from orangecontrib.imageanalytics import pixels
-from orangecontrib.imageanalytics.catalogue import MODELS
+from orangecontrib.imageanalytics.decoding import pixels
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-from orangecontrib.imageanalytics.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.model_file.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.models.catalogue import MODELS
 
 _MODEL = MODELS["squeezenet"]
 #: Photos of each size: a whole call should take a few seconds, unless one is in a hurry.

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from benchmarks.figure import Figure
 from benchmarks.program import Scope, run, say
 from benchmarks.timing import in_turns, seconds
-from orangecontrib.imageanalytics.catalogue import MODELS
 from orangecontrib.imageanalytics.image_embedder import Embedded, ImageEmbedder
-from orangecontrib.imageanalytics.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.model_file.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.models.catalogue import MODELS
 
 _LOCAL = [model for model in MODELS.values() if model.is_local]
 _IMAGES = 20

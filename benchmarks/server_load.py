@@ -30,10 +30,10 @@ from benchmarks import machine, photos
 from benchmarks.figure import Figure
 from benchmarks.program import ROOT, Scope, environment, run, say
 from benchmarks.timing import processor_seconds
-from orangecontrib.imageanalytics import pixels
-from orangecontrib.imageanalytics.catalogue import MODELS
-from orangecontrib.imageanalytics.engine import Task
+from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics.embedder import BytesTask
 from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
+from orangecontrib.imageanalytics.models.catalogue import MODELS
 from orangecontrib.imageanalytics.server_client import protocol
 
 _MODEL = MODELS["squeezenet"]
@@ -75,15 +75,15 @@ def _engine(jpegs: list[bytes], seconds: float) -> tuple[float, float, list[NDAr
     """Images per second of the engine alone, processor seconds per image, and the vectors."""
     embedder = LocalEmbedder(_MODEL)
     try:
-        futures = [embedder.submit(Task(data=jpeg)) for jpeg in jpegs]
+        futures = [embedder.submit(BytesTask(jpeg)) for jpeg in jpegs]
         vectors = [future.result(_PATIENCE).payload for future in futures]
         running = deque(
-            embedder.submit(Task(data=jpegs[i % _IMAGES])) for i in range(embedder.capacity)
+            embedder.submit(BytesTask(jpegs[i % _IMAGES])) for i in range(embedder.capacity)
         )
         count, begun, spent = 0, time.perf_counter(), processor_seconds()
         while time.perf_counter() < begun + seconds:
             running.popleft().result(_PATIENCE)
-            running.append(embedder.submit(Task(data=jpegs[count % _IMAGES])))
+            running.append(embedder.submit(BytesTask(jpegs[count % _IMAGES])))
             count += 1
         spent = processor_seconds() - spent
         return count / (time.perf_counter() - begun), spent / count, vectors

@@ -18,11 +18,11 @@ from benchmarks import photos
 from benchmarks.figure import Figure
 from benchmarks.program import Scope, run
 from benchmarks.timing import processor_seconds, seconds
-from orangecontrib.imageanalytics import pixels, sources
-from orangecontrib.imageanalytics.catalogue import MODELS
-from orangecontrib.imageanalytics.decoding import jpeg, squash
+from orangecontrib.imageanalytics import sources
+from orangecontrib.imageanalytics.decoding import jpeg, pixels, squash
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-from orangecontrib.imageanalytics.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.model_file.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.models.catalogue import MODELS
 
 _MODEL = MODELS["squeezenet"]
 _COUNTS = {0.3: 400, 2.5: 200, 12: 60}

@@ -27,9 +27,10 @@ _ROUNDS = 7
 _STAMP = "import time; begun = float(__import__('sys').argv[1])\n"
 _IMPORTS = "from orangecontrib.imageanalytics.image_embedder import ImageEmbedder\n"
 _WORKER = (
-    "from orangecontrib.imageanalytics.engine import Engine, Task\n"
+    "from orangecontrib.imageanalytics.embedder import FileTask\n"
+    "from orangecontrib.imageanalytics.engine import Engine\n"
     "from benchmarks.start import Nothing\n"
-    "Engine(Nothing()).submit(Task(path=__import__('sys').argv[2])).result()\n"
+    "Engine(Nothing()).submit(FileTask(__import__('sys').argv[2])).result()\n"
 )
 _VECTOR = (
     "(vector,) = ImageEmbedder('squeezenet', cache=False)([__import__('sys').argv[2]])\n"

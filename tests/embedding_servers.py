@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import uvicorn
 
-from orangecontrib.imageanalytics.catalogue import MODELS, Model
 from orangecontrib.imageanalytics.engine import Engine, Job
+from orangecontrib.imageanalytics.models.catalogue import MODELS, Model
 from orangecontrib.imageanalytics.server.app import EmbeddingServer
 from orangecontrib.imageanalytics.server.http_protocol import PunctualProtocol, configuration
 from orangecontrib.imageanalytics.server.intake import Limits

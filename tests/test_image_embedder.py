@@ -17,7 +17,6 @@ import pytest
 from Orange.data import DiscreteVariable, Domain, StringVariable, Table
 from PIL import Image
 
-from orangecontrib.imageanalytics import catalogue
 from orangecontrib.imageanalytics.image_embedder import (
     MODELS,
     Embedded,
@@ -25,6 +24,7 @@ from orangecontrib.imageanalytics.image_embedder import (
     Reason,
     Skipped,
 )
+from orangecontrib.imageanalytics.models import catalogue
 from orangecontrib.imageanalytics.outcome import ColumnError, InputTypeError, ModelFileError
 from tests import awkward
 from tests.web_server import WebServer, answer, hang

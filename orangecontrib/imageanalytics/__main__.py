@@ -11,7 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics import __version__, catalogue
+from orangecontrib.imageanalytics import __version__
+from orangecontrib.imageanalytics.models import catalogue
 from orangecontrib.imageanalytics.outcome import (
     Embedded,
     EmbeddingError,
@@ -20,7 +21,7 @@ from orangecontrib.imageanalytics.outcome import (
     Skipped,
     UnknownModelError,
 )
-from orangecontrib.imageanalytics.regular_file import shown
+from orangecontrib.imageanalytics.sources.regular_file import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -163,7 +164,7 @@ def _embed(options: argparse.Namespace, cache: Cache) -> int:
 
 def _walk(paths: Sequence[str]) -> Iterator[str]:
     """Give the files named and those in the folders named, without hidden ones."""
-    from orangecontrib.imageanalytics.folders import walk
+    from orangecontrib.imageanalytics.sources.folders import walk
 
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 (it never raises, as for a data: URI)

@@ -8,8 +8,9 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from orangecontrib.imageanalytics import catalogue, installed_beside
+from orangecontrib.imageanalytics import installed_beside
 from orangecontrib.imageanalytics.cache import Cache
+from orangecontrib.imageanalytics.models import catalogue
 from orangecontrib.imageanalytics.outcome import (
     Embedded,
     EmbeddingConnectionError,
@@ -42,10 +43,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from Orange.data import Table, Variable
 
-    from orangecontrib.imageanalytics.catalogue import Model
-    from orangecontrib.imageanalytics.downloads import Downloads
     from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
+    from orangecontrib.imageanalytics.models.catalogue import Model
     from orangecontrib.imageanalytics.server_embedder import ServerEmbedder
+    from orangecontrib.imageanalytics.web.downloads import Downloads
 
     Callback = Callable[[float], object]
 
@@ -341,7 +342,7 @@ class ImageEmbedder:
     def _downloads(self) -> Downloads:
         downloads: Downloads | None = self._open.get("downloads")
         if downloads is None:
-            from orangecontrib.imageanalytics.downloads import Downloads
+            from orangecontrib.imageanalytics.web.downloads import Downloads
 
             downloads = self._open["downloads"] = Downloads(self._cache)
         return downloads
@@ -376,7 +377,7 @@ class ImageEmbedder:
 def _find_model(model: str, folder: str | os.PathLike[str] | None) -> Model:
     if model in catalogue.MODELS:
         return catalogue.MODELS[model]
-    from orangecontrib.imageanalytics import user_models
+    from orangecontrib.imageanalytics.models import user_models
 
     found = user_models.find(None if folder is None else Path(folder))
     if model in found.models:

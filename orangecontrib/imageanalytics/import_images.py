@@ -15,9 +15,9 @@ import numpy as np
 from Orange.data import ContinuousVariable, DiscreteVariable, Domain, StringVariable, Table
 
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
-from orangecontrib.imageanalytics.folders import walk
-from orangecontrib.imageanalytics.image_header import Header, read_header
+from orangecontrib.imageanalytics.decoding.header import Header, read_header
 from orangecontrib.imageanalytics.outcome import Skipped
+from orangecontrib.imageanalytics.sources.folders import walk
 
 #: How many of the files that are not images are named; all are counted.
 NAMED = 1000

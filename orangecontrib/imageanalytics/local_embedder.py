@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics import pixels
-from orangecontrib.imageanalytics.engine import Engine, Result, Task
-from orangecontrib.imageanalytics.onnx_model import ModelSpec, OnnxModel
+from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics.embedder import Result, Task
+from orangecontrib.imageanalytics.engine import Engine
+from orangecontrib.imageanalytics.model_file.onnx_model import ModelSpec, OnnxModel
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from orangecontrib.imageanalytics.catalogue import Model
+    from orangecontrib.imageanalytics.models.catalogue import Model
 
 
 @dataclass(frozen=True, slots=True)

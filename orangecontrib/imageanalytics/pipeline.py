@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from orangecontrib.imageanalytics import pixels, sources, worker
+from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
+from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, PixelsTask, Result, Task
+from orangecontrib.imageanalytics.engine import worker
 from orangecontrib.imageanalytics.outcome import Embedded, Outcome, Skipped
 from orangecontrib.imageanalytics.sources import Content, LocalFile, Picture, Web
-from orangecontrib.imageanalytics.worker import Result, Task
 
 if TYPE_CHECKING:
     import os
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from orangecontrib.imageanalytics.cache import Cache
-    from orangecontrib.imageanalytics.catalogue import Model
-    from orangecontrib.imageanalytics.downloads import Downloads, Known
+    from orangecontrib.imageanalytics.models.catalogue import Model
+    from orangecontrib.imageanalytics.web.downloads import Downloads, Known
 
 #: Outcomes kept back because an earlier image is not finished: one that hangs for a minute does
 #: not stop the others, and 4096 vectors of 4096 floats are 64 MB.
@@ -202,7 +204,7 @@ class Pipeline:
             self._when(hashing, self._hashed, image)
         else:
             self._lead(image, image.stat.st_size)
-            self._embed(image, Task(path=image.path))
+            self._embed(image, FileTask(image.path))
 
     def _may_be_known(self, size: int) -> bool:
         """Whether content of this many bytes was met before, here or in the cache.
@@ -222,11 +224,12 @@ class Pipeline:
             self._conclude(image, result.payload)
             return
         image.content, image.size, image.stat = result.content, result.size, result.stat
-        self._look_up_content(image, Task(path=image.path))
+        assert image.path is not None
+        self._look_up_content(image, FileTask(image.path))
 
     def _use_bytes(self, image: _Image, data: bytes) -> None:
         image.content, image.size = sources.content_hash(data), len(data)
-        self._look_up_content(image, Task(data=data))
+        self._look_up_content(image, BytesTask(data))
 
     def _use_picture(self, image: _Image, picture: Picture) -> None:
         try:
@@ -235,7 +238,7 @@ class Pipeline:
             self._finish(image, fault.skipped)
             return
         image.content, image.size = sources.picture_hash(ready), ready.nbytes
-        self._look_up_content(image, Task(pixels=ready))
+        self._look_up_content(image, PixelsTask(ready))
 
     def _downloaded(self, image: _Image, result: Content | Known | Skipped) -> None:
         if isinstance(result, Skipped):

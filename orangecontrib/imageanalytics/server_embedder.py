@@ -16,18 +16,19 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.engine import Engine, Result, Task
-from orangecontrib.imageanalytics.http_client import LoopThread
+from orangecontrib.imageanalytics.embedder import Result, Task
+from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.outcome import Skipped
-from orangecontrib.imageanalytics.retry import Chance, Policy
 from orangecontrib.imageanalytics.server_client import protocol
 from orangecontrib.imageanalytics.server_client.connections import Connections
 from orangecontrib.imageanalytics.server_client.protocol import TOKEN_VARIABLE, JpegJob
+from orangecontrib.imageanalytics.server_client.retry import Chance, Policy
 from orangecontrib.imageanalytics.server_client.run import Image, ServerRun
 from orangecontrib.imageanalytics.server_client.unfinished import Promise, Unfinished
+from orangecontrib.imageanalytics.web.http_client import LoopThread
 
 if TYPE_CHECKING:
-    from orangecontrib.imageanalytics.catalogue import Model
+    from orangecontrib.imageanalytics.models.catalogue import Model
 
 _log = logging.getLogger(__name__)
 

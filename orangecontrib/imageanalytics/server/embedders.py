@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from orangecontrib.imageanalytics.engine import Result, Task
+from orangecontrib.imageanalytics.embedder import BytesTask, PixelsTask, Result, Task
 from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
 from orangecontrib.imageanalytics.outcome import ModelFileError, Skipped
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from orangecontrib.imageanalytics.catalogue import Model
+    from orangecontrib.imageanalytics.models.catalogue import Model
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Embedders:
             embedder = await asyncio.to_thread(self._opens, room.model, workers=1)
             try:
                 black = np.zeros((*room.model.input_size, 3), np.uint8)
-                result = await asyncio.wrap_future(embedder.submit(Task(pixels=black)))
+                result = await asyncio.wrap_future(embedder.submit(PixelsTask(black)))
                 _check_length(room.model, result.payload)
             finally:
                 await asyncio.to_thread(embedder.close)
@@ -140,7 +140,7 @@ class Embedders:
         if room.embedder is not embedder:  # it failed while this image was waiting
             places.release()
             return await self.embed(model, data)
-        future = embedder.submit(Task(data=data))
+        future = embedder.submit(BytesTask(data))
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(places.release))
         try:

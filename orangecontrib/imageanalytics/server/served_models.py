@@ -6,8 +6,8 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics import user_models
-from orangecontrib.imageanalytics.catalogue import MODELS, Model
+from orangecontrib.imageanalytics.models import user_models
+from orangecontrib.imageanalytics.models.catalogue import MODELS, Model
 from orangecontrib.imageanalytics.outcome import ModelFileError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.retry import Failure, Kind, Policy
+from orangecontrib.imageanalytics.server_client.retry import Failure, Kind, Policy
 
 if TYPE_CHECKING:
     import numpy as np

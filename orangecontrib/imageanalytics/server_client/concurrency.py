@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orangecontrib.imageanalytics.retry import Policy
+from orangecontrib.imageanalytics.server_client.retry import Policy
 
 #: A limit at which the server has throttled us is tried again after this many round trips.
 #: Trying each time would have a server that takes one request at once refuse every third, and

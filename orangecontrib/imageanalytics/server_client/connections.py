@@ -15,15 +15,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from orangecontrib.imageanalytics.http_client import USER_AGENT, causes, through_proxy, tls_context
-from orangecontrib.imageanalytics.retry import (
+from orangecontrib.imageanalytics.server_client.protocol import request_url
+from orangecontrib.imageanalytics.server_client.retry import (
     Failure,
     Kind,
     Policy,
     failed_with,
     parse_retry_after,
 )
-from orangecontrib.imageanalytics.server_client.protocol import request_url
+from orangecontrib.imageanalytics.web.http_client import (
+    USER_AGENT,
+    causes,
+    through_proxy,
+    tls_context,
+)
 
 if TYPE_CHECKING:
     import httpx

@@ -5,7 +5,7 @@ Pure bookkeeping: the time, in seconds from any beginning, is handed in.
 
 from __future__ import annotations
 
-from orangecontrib.imageanalytics.retry import Failure, Kind, Policy, Standing
+from orangecontrib.imageanalytics.server_client.retry import Failure, Kind, Policy, Standing
 
 
 class ServerHealth:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from orangecontrib.imageanalytics import pixels
+from orangecontrib.imageanalytics.decoding import pixels
 from orangecontrib.imageanalytics.outcome import ServerSettingError
 
 if TYPE_CHECKING:

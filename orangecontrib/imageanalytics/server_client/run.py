@@ -18,7 +18,11 @@ from orangecontrib.imageanalytics.outcome import (
     ServerRefusedError,
     Skipped,
 )
-from orangecontrib.imageanalytics.retry import (
+from orangecontrib.imageanalytics.server_client.answer import AnswerReader
+from orangecontrib.imageanalytics.server_client.concurrency import AdaptiveLimit
+from orangecontrib.imageanalytics.server_client.connections import Connections
+from orangecontrib.imageanalytics.server_client.health import ServerHealth
+from orangecontrib.imageanalytics.server_client.retry import (
     Again,
     Budget,
     Chance,
@@ -29,10 +33,6 @@ from orangecontrib.imageanalytics.retry import (
     Standing,
     Stop,
 )
-from orangecontrib.imageanalytics.server_client.answer import AnswerReader
-from orangecontrib.imageanalytics.server_client.concurrency import AdaptiveLimit
-from orangecontrib.imageanalytics.server_client.connections import Connections
-from orangecontrib.imageanalytics.server_client.health import ServerHealth
 from orangecontrib.imageanalytics.server_client.unfinished import End, Payload
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Union
 
-from orangecontrib.imageanalytics.engine import Result
+from orangecontrib.imageanalytics.embedder import Result
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from AnyQt.QtWidgets import (
 )
 from Orange.widgets.gui import attributeIconDict
 
-from orangecontrib.imageanalytics import user_models
-from orangecontrib.imageanalytics.catalogue import DEFAULT, MODELS, Model
+from orangecontrib.imageanalytics.models import user_models
+from orangecontrib.imageanalytics.models.catalogue import DEFAULT, MODELS, Model
 from orangecontrib.imageanalytics.widgets.destination import Destination, wrapped
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 

@@ -20,7 +20,7 @@ from AnyQt.QtWidgets import (
     QWidget,
 )
 
-from orangecontrib.imageanalytics.regular_file import shown
+from orangecontrib.imageanalytics.sources.regular_file import shown
 
 if TYPE_CHECKING:
     from Orange.widgets.widget import OWWidget

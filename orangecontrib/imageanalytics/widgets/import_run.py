@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
-from orangecontrib.imageanalytics.folders import walk
 from orangecontrib.imageanalytics.import_images import ImportImages, Others, Progress
+from orangecontrib.imageanalytics.sources.folders import walk
 
 if TYPE_CHECKING:
     from Orange.data import Table

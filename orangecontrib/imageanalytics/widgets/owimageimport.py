@@ -15,7 +15,7 @@ from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
 from Orange.widgets.widget import Msg, Output, OWWidget
 
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
-from orangecontrib.imageanalytics.regular_file import shown
+from orangecontrib.imageanalytics.sources.regular_file import shown
 from orangecontrib.imageanalytics.widgets import recent_folders
 from orangecontrib.imageanalytics.widgets.dropped_folder import dropped_folder
 from orangecontrib.imageanalytics.widgets.import_panel import Panel

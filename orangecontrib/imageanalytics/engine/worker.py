@@ -1,0 +1,147 @@
+"""What runs inside the isolated process: images in, for each of them a result out.
+
+`work` is a plain function of picklable things, so the same code runs on any
+`concurrent.futures.Executor`, a Dask cluster's included. This module and all that it imports
+know neither Orange nor Qt nor httpx: the process must start fast and stay small.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orangecontrib.imageanalytics import sources
+from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, PixelsTask, Result, Task
+from orangecontrib.imageanalytics.outcome import Reason, Skipped
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Seconds between two looks at whether the parent is still there.
+_PARENT_WATCH = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The image needs more memory than was allowed; nothing has been decoded."""
+
+    cost: int
+
+
+class Job(Protocol):
+    """What is to be done with each image: a small, picklable, hashable object."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels that images are squashed to."""
+
+    def __hash__(self) -> int:
+        """Jobs that do the same are equal: a process is prepared once for them."""
+
+    def prepare(self) -> None:
+        """Do what is done once per process; an EmbeddingError here stops the run."""
+
+    def __call__(self, pixels: NDArray[np.uint8], /) -> Any:
+        """Turn pixels, uint8 [H, W, 3] RGB, into the payload."""
+
+
+def work(job: Job, task: Task, allowance: int, budget: int) -> Result | Postponed:
+    """Read, decode and process one image.
+
+    Parameters
+    ----------
+    job : Job
+        What to do with the pixels.
+    task : Task
+        The image.
+    allowance : int
+        Bytes that decoding may take now.
+    budget : int
+        Bytes that it might be given later, once other images are done.
+    """
+    prepare(job)
+    stat = None
+    match task:
+        case PixelsTask():
+            return Result(job(task.pixels))
+        case BytesTask():
+            data = task.data
+        case FileTask():
+            try:
+                read = sources.read_file(task.path)
+            except MemoryError:
+                return Result(Skipped(Reason.TOO_LARGE, "there is not enough memory to read it"))
+            if isinstance(read, Skipped):
+                return Result(read)
+            data, stat = read
+    try:
+        image = pixels.decode(data, job.size, allowance=allowance)
+    except pixels.NeedsMemory as need:
+        if need.cost <= budget:
+            return Postponed(need.cost)
+        payload: Any = Skipped(
+            Reason.TOO_LARGE,
+            f"decoding it would take {need.cost / 1e6:.0f} MB of memory; "
+            f"the limit is {budget / 1e6:.0f} MB",
+        )
+    except pixels.Unreadable as fault:
+        payload = fault.skipped
+    else:
+        payload = job(image)
+    return Result(payload, sources.content_hash(data), len(data), stat)
+
+
+def work_all(job: Job, tasks: list[Task], allowance: int, budget: int) -> list[Result | Postponed]:
+    """Do `work` for some images, one after the other."""
+    return [work(job, task, allowance, budget) for task in tasks]
+
+
+def hash_file(path: str) -> Result:
+    """Read a file for its hash only; the payload is None, or a Skipped."""
+    read = sources.read_file(path)
+    if isinstance(read, Skipped):
+        return Result(read)
+    data, stat = read
+    return Result(None, sources.content_hash(data), len(data), stat)
+
+
+@lru_cache(maxsize=4)
+def prepare(job: Job) -> None:
+    """Make this process ready for the job; what goes wrong is raised each time."""
+    job.prepare()
+
+
+def start(parent: int) -> None:
+    """Set up a worker process of ours; `parent` is the id of the process that owns it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    _lower_priority()
+    threading.Thread(target=_end_with, args=(parent,), name="parent watch", daemon=True).start()
+    pixels.prepare_process()
+
+
+def _lower_priority() -> None:
+    """Let Orange and other programs go first."""
+    import psutil
+
+    process = psutil.Process()
+    if sys.platform == "win32":
+        process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    else:
+        process.nice(10)
+
+
+def _end_with(parent: int) -> None:
+    """Exit as soon as the parent is gone, however it ended: loky's workers would live on."""
+    import psutil
+
+    while os.getppid() == parent and psutil.pid_exists(parent):
+        time.sleep(_PARENT_WATCH)
+    os._exit(1)

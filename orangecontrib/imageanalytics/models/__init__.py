@@ -1,0 +1,1 @@
+"""What models there are: the catalogue's, and the user's own."""

@@ -1,0 +1,503 @@
+"""Decoding: every image is seen as a person sees it, or skipped with the right reason."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from orangecontrib.imageanalytics.decoding import jpeg, pixels
+from orangecontrib.imageanalytics.decoding.pixels import (
+    NeedsMemory,
+    Unreadable,
+    decode,
+    from_picture,
+)
+from orangecontrib.imageanalytics.outcome import InputTypeError, Reason
+from tests import awkward
+
+SIZE = (48, 80)  # not square, so that height and width cannot be exchanged unnoticed
+
+#: How far pixels may be off on average, of 255: what lossy formats, palettes and dithering cost.
+_TOLERANCES = {"bilevel": 12, "steps": 25}
+
+
+def seen(image: Image.Image, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Give the pixels that an image is squashed to, by Pillow's plain way."""
+    squashed = image.convert("RGB").resize(size[::-1], Image.Resampling.LANCZOS)
+    return np.asarray(squashed).astype(float)
+
+
+def expected(kind: str) -> np.ndarray:
+    scene = awkward.scene()
+    if kind.endswith("on white"):
+        scene = awkward.on_white(scene)
+    return seen(scene if kind.startswith("colour") else scene.convert("L"))
+
+
+def reason(data: bytes) -> Reason | None:
+    try:
+        decode(data, SIZE)
+    except Unreadable as fault:
+        return fault.skipped.reason
+    return None
+
+
+def detail(data: bytes) -> str:
+    with pytest.raises(Unreadable) as fault:
+        decode(data, SIZE)
+    return fault.value.skipped.detail
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> list[awkward.Case]:
+    return awkward.write_files(tmp_path_factory.mktemp("awkward"))
+
+
+class TestCorpus:
+    def test_every_awkward_file_has_the_expected_outcome(self, corpus):
+        assert len(corpus) > 60
+        wrong = {}
+        for case in corpus:
+            got = reason(Path(case.path).read_bytes())
+            if got != case.expected:
+                wrong[case.path] = f"{case.expected} expected, {got} got"
+        assert not wrong
+
+    def test_every_image_is_seen_as_a_person_sees_it(self, corpus):
+        wrong = {}
+        for case in corpus:
+            if case.expected is None and case.seen:
+                got = decode(Path(case.path).read_bytes(), SIZE)
+                off = np.abs(got - expected(case.seen)).mean()
+                if off > _TOLERANCES.get(case.seen, 4):
+                    wrong[case.path] = off
+        assert not wrong
+
+    def test_the_same_file_always_gives_the_same_pixels(self, corpus):
+        for case in corpus[:60:3]:
+            data = Path(case.path).read_bytes()
+            assert np.array_equal(decode(data, SIZE), decode(data, SIZE))
+
+    def test_every_skip_says_in_one_short_line_what_is_wrong(self, corpus):
+        for case in corpus:
+            if case.expected is not None:
+                text = detail(Path(case.path).read_bytes())
+                assert 5 < len(text) < 350
+                assert text.isprintable()
+
+    def test_the_estimate_of_memory_is_made_for_every_image(self, corpus):
+        for case in corpus:
+            if case.expected is None:
+                data = Path(case.path).read_bytes()
+                with pytest.raises(NeedsMemory) as need:
+                    decode(data, SIZE, allowance=1)
+                assert len(data) < need.value.cost < pixels.BUDGET / 2
+
+
+class TestResult:
+    @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF"])
+    def test_is_a_writable_contiguous_array_of_bytes(self, kind):
+        got = decode(awkward.encoded(awkward.scene(), kind), SIZE)
+        assert got.shape == (*SIZE, 3)
+        assert got.dtype == np.uint8
+        assert got.flags.c_contiguous
+        assert got.flags.writeable
+
+    def test_a_small_image_is_what_plain_pillow_makes_of_it(self):
+        scene = awkward.scene()
+        assert np.array_equal(decode(awkward.encoded(scene, "PNG"), SIZE), seen(scene))
+
+    @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
+    def test_a_large_image_differs_hardly_from_what_plain_pillow_makes_of_it(self, kind):
+        data = awkward.encoded(awkward.scene().resize((2500, 1800)), kind)
+        off = decode(data, (227, 227)) - seen(Image.open(io.BytesIO(data)), (227, 227))
+        assert np.sqrt((off**2).mean()) < 1
+
+    def test_enlarging_works(self):
+        assert decode(awkward.encoded(awkward.scene(), "JPEG"), (500, 700)).shape == (500, 700, 3)
+
+    def test_the_whole_picture_is_squashed_not_cropped(self):
+        wide = Image.new("RGB", (900, 30), "red")
+        wide.paste((0, 0, 255), (450, 0, 900, 30))
+        got = decode(awkward.encoded(wide, "PNG"), (64, 64))
+        assert (got[:, :28] == (255, 0, 0)).all()
+        assert (got[:, 36:] == (0, 0, 255)).all()
+
+
+class TestTransparency:
+    def test_hidden_colours_do_not_bleed_over_edges(self):
+        """As they do when colours are resized without being multiplied by their opacity."""
+        image = Image.new("RGBA", (400, 400), (255, 0, 0, 0))
+        image.paste((0, 0, 0, 255), (200, 0, 400, 400))
+        got = decode(awkward.encoded(image, "PNG"), (33, 33)).astype(int)
+        assert np.ptp(got, axis=-1).max() == 0  # from white to black, nothing of the red
+
+    def test_half_opaque_black_on_white_is_grey(self):
+        image = Image.new("RGBA", (50, 50), (0, 0, 0, 128))
+        assert abs(int(decode(awkward.encoded(image, "PNG"), SIZE)[5, 5, 0]) - 127) <= 1
+
+
+class TestDepth:
+    @pytest.mark.parametrize("scale", [257, 256])
+    @pytest.mark.parametrize("colour_type", [0, 2])
+    def test_8_bits_saved_as_16_come_out_as_8_bits(self, scale, colour_type):
+        image = awkward.scene() if colour_type else awkward.scene().convert("L")
+        values = np.asarray(image)
+        deep = awkward.png(values.astype(np.uint16) * scale, colour_type)
+        assert np.abs(decode(deep, SIZE) - seen(image)).max() <= 2
+
+    def test_a_16_bit_ramp_keeps_its_contrast(self):
+        ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+        got = decode(awkward.png(ramp, 0), (64, 64))
+        assert got[0].max() < 8
+        assert got[-1].min() > 247
+        assert len(np.unique(got)) > 50
+
+    @pytest.mark.parametrize("order", ["<", ">"])
+    @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+    def test_colours_are_exact_at_every_depth(self, bits, order):
+        values = np.random.default_rng(bits).integers(0, 2**bits, (20, 30, 3)).astype(np.uint16)
+        values[0, 0] = 2**bits - 1
+        right = values * (255 / (2**bits - 1))
+        for data in (
+            awkward.png(values, 2),
+            awkward.tiff(values, photometric=2, byte_order=order),
+        ):
+            assert np.abs(decode(data, (20, 30)) - right).max() <= 1.01
+
+    def test_deep_colours_whose_low_bytes_cannot_be_read_are_skipped(self):
+        """Premultiplied ones: Pillow divides by the high byte of the opacity."""
+        values = np.full((9, 9, 4), 4000, np.uint16)
+        values[..., 3] = 65535
+        data = awkward.tiff(values, photometric=2, t338=1)
+        assert reason(data) == Reason.UNSUPPORTED
+        assert "only 12 bits are in use" in detail(data)
+
+    @pytest.mark.parametrize("value", [0.0, 3.5, float("nan"), float("inf")])
+    def test_floats_that_are_all_the_same_are_black(self, value):
+        assert not decode(awkward.tiff(np.full((9, 9), value, np.float32)), SIZE).any()
+
+    def test_huge_floats_do_not_overflow(self):
+        ramp = np.linspace(-3e38, 3e38, 100, dtype=np.float32).reshape(1, -1).repeat(10, axis=0)
+        got = decode(awkward.tiff(ramp), (10, 100))
+        assert got[0, 0, 0] < 10
+        assert got[0, -1, 0] > 245
+
+    def test_integers_of_16_bits_and_of_32_bits_alike_go_by_the_depth_of_their_maximum(self):
+        grey = np.asarray(awkward.scene().convert("L")).astype(np.int32) * 4
+        assert np.abs(decode(awkward.tiff(grey), SIZE) - expected("grey")).max() < 3
+
+
+@pytest.fixture(scope="module")
+def large() -> bytes:
+    return awkward.encoded(awkward.scene().resize((1600, 960)), "JPEG", quality=95)
+
+
+class TestJpeg:
+    @pytest.mark.parametrize("progressive", [False, True])
+    def test_a_cut_is_noticed_wherever_it_is_and_with_an_end_marker_behind(self, progressive):
+        noise = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
+        whole = awkward.encoded(Image.fromarray(noise), "JPEG", progressive=progressive)
+        start = whole.index(b"\xff\xda") + 20
+        for cut in range(start, len(whole) - 4, 97):
+            assert reason(whole[:cut]) == Reason.DAMAGED
+            assert reason(whole[:cut] + b"\xff\xd9") == Reason.DAMAGED
+
+    def test_a_missing_end_marker_alone_does_no_harm(self, large):
+        assert np.array_equal(decode(large[:-2], SIZE), decode(large, SIZE))
+
+    def test_harmless_complaints_do_not_hide_harmful_ones(self, large):
+        old_version = large[:11] + b"\0\0" + large[13:]
+        assert np.array_equal(decode(old_version, SIZE), decode(large, SIZE))
+        assert reason(old_version[:9000]) == Reason.DAMAGED
+        assert reason(old_version[:9000] + b"\xff\xd9") == Reason.DAMAGED
+
+    def test_an_unknown_transform_of_adobe_does_no_harm(self, large):
+        adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x05"
+        assert np.array_equal(decode(large[:2] + adobe + large[2:], SIZE), decode(large, SIZE))
+
+    def test_wrong_parameters_of_the_scan_do_no_harm(self, large):
+        at = large.index(b"\0\x3f\0", large.index(b"\xff\xda"))
+        wrong = large[:at] + b"\0\0\0" + large[at + 3 :]
+        assert np.array_equal(decode(wrong, SIZE), decode(large, SIZE))
+
+    def test_is_decoded_at_least_twice_as_large_as_the_target(self, large):
+        header = jpeg.header(large)
+        assert header is not None
+        for height, width in ((48, 80), (227, 227), (299, 299)):
+            image = jpeg.decode(large, header, "RGB", (2 * height, 2 * width))
+            assert image.width >= 2 * width
+            assert image.height >= 2 * height
+            assert image.width < 1600
+
+    def test_a_thumbnail_inside_is_not_taken_for_the_picture(self, large):
+        thumbnail = awkward.encoded(Image.new("RGB", (40, 30), "red"), "JPEG", progressive=True)
+        segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 8) + b"Exif\0\0" + thumbnail
+        data = large[:2] + segment + large[2:]
+        assert np.array_equal(decode(data, SIZE), decode(large, SIZE))
+
+
+class TestOtherFormats:
+    def test_an_interlaced_png_that_ends_with_a_pass_is_damaged(self):
+        """Of 8 x 8 grey pixels: 1 + 1 + 1 + 2 + 2 + 4 rows come before the last pass's 4."""
+        passes = [(1, 1), (1, 1), (1, 2), (2, 2), (2, 4), (4, 4), (4, 8)]
+        rows = [b"\0" + b"\xc8" * width for count, width in passes for _ in range(count)]
+        whole, short = (_interlaced(b"".join(given)) for given in (rows, rows[: -passes[-1][0]]))
+        assert (decode(whole, SIZE) == 200).all()
+        assert reason(short) == Reason.DAMAGED
+
+    def test_a_png_that_is_black_at_its_end_is_no_reason_to_skip_it(self):
+        scene = awkward.scene()
+        scene.paste(0, (0, 50, *awkward.SIZE))
+        assert reason(awkward.encoded(scene, "PNG")) is None
+        assert reason(awkward.encoded(Image.new("1", (9, 9)), "PNG")) is None
+
+    @pytest.mark.skipif("AVIF" not in Image.SAVE, reason="this Pillow has no AVIF")
+    def test_an_image_is_known_by_its_content_not_by_a_name(self):
+        assert reason(awkward.encoded(awkward.scene(), "AVIF")) is None
+
+    def test_heic_without_pillow_heif_says_what_to_install(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pillow_heif", None)
+        data = struct.pack(">I", 24) + b"ftypheic\0\0\0\0mif1heic" + bytes(100)
+        assert reason(data) == Reason.UNSUPPORTED
+        assert "pip install 'Orange3-ImageEmbedding[heic]'" in detail(data)
+
+    def test_ghostscript_is_never_run(self, monkeypatch):
+        eps = awkward.encoded(awkward.scene(), "EPS")
+        monkeypatch.setattr(subprocess, "check_call", lambda *_, **__: pytest.fail("it was run"))
+        assert reason(eps) == Reason.UNSUPPORTED
+        with pytest.raises(Unreadable):
+            from_picture(Image.open(io.BytesIO(eps)), SIZE)
+
+    @pytest.mark.parametrize(
+        ("data", "named"),
+        [
+            (b"", "empty"),
+            (b"<html></html>", "HTML"),
+            (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+            (b"%PDF-1.4", "PDF"),
+            (b"col1;col2\n", "text"),
+        ],
+    )
+    def test_what_is_no_image_is_called_by_its_name(self, data, named):
+        assert reason(data) == Reason.NOT_AN_IMAGE
+        assert named in detail(data)
+
+
+def _interlaced(rows: bytes) -> bytes:
+    data = bytearray(awkward.png_of(rows, (8, 8), 8, 0))
+    data[28] = 1
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+class TestLimits:
+    def test_more_memory_than_allowed_is_told_before_decoding(self):
+        data = awkward.encoded(awkward.scene().resize((3000, 2000)), "PNG", compress_level=1)
+        with pytest.raises(NeedsMemory) as need:
+            decode(data, SIZE, allowance=20_000_000)
+        assert 24_000_000 < need.value.cost < 48_000_000
+        assert decode(data, SIZE, allowance=need.value.cost).shape == (*SIZE, 3)
+
+    def test_a_large_jpeg_is_cheap_unless_it_is_progressive(self):
+        large = awkward.scene().resize((4000, 3000))
+        costs = {}
+        for progressive in (False, True):
+            with pytest.raises(NeedsMemory) as need:
+                decode(awkward.encoded(large, "JPEG", progressive=progressive), SIZE, allowance=1)
+            costs[progressive] = need.value.cost
+        assert costs[False] < 12_000_000
+        assert costs[True] > 36_000_000  # the coefficients: 2 bytes, one and a half times
+
+    def test_more_pixels_than_the_limit_are_too_large(self):
+        data = awkward.encoded(awkward.scene(), "PNG")
+        with pytest.raises(Unreadable) as fault:
+            decode(data, SIZE, max_pixels=10_000)
+        assert fault.value.skipped.reason == Reason.TOO_LARGE
+        assert "160 x 96" in fault.value.skipped.detail
+        assert decode(data, SIZE, max_pixels=160 * 96) is not None
+
+    def test_a_picture_beyond_pillows_limit_is_decoded_if_it_fits_ours(self):
+        """200 megapixels of one bit are 400 MB at most; Pillow stops at 179 megapixels."""
+        rows = bytes(20_000 * (1 + 1250))
+        data = awkward.png_of(rows, (20_000, 10_000), 1, 0)
+        with pytest.raises(Image.DecompressionBombError):
+            Image.open(io.BytesIO(data))
+        assert decode(data, SIZE).shape == (*SIZE, 3)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+    @pytest.mark.parametrize("kind", ["rgb", "rgba", "deep", "progressive", "webp"])
+    def test_the_estimate_of_memory_holds(self, kind, tmp_path):
+        """Pillow's memory is seen from outside only, so each is decoded in a process of its own."""
+        scene = awkward.scene().resize((3000, 2000))
+        data = {
+            "rgb": lambda: awkward.encoded(scene, "PNG", compress_level=1),
+            "rgba": lambda: awkward.encoded(scene.convert("RGBA"), "PNG", compress_level=1),
+            "deep": lambda: awkward.png(np.asarray(scene).astype(np.uint16) * 16, 2),
+            "progressive": lambda: awkward.encoded(scene, "JPEG", progressive=True),
+            "webp": lambda: awkward.encoded(scene, "WEBP", method=0),
+        }[kind]()
+        (tmp_path / "image").write_bytes(data)
+        with pytest.raises(NeedsMemory) as need:
+            decode(data, (227, 227), allowance=1)
+        done = subprocess.run(
+            [sys.executable, "-c", _PEAK, tmp_path / "image"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert 0.5 * need.value.cost < int(done.stdout) < need.value.cost + 10_000_000
+
+
+_PEAK = """
+import pathlib, re, sys
+import numpy as np
+from PIL import Image
+from orangecontrib.imageanalytics.decoding import pixels
+
+def peak():
+    status = pathlib.Path("/proc/self/status").read_text()
+    return 1024 * int(re.search("VmHWM:\\s+([0-9]+) kB", status)[1])
+
+Image.init()
+pixels.from_picture(np.zeros((600, 600, 4), np.uint8), (227, 227))
+before = peak()
+pixels.decode(pathlib.Path(sys.argv[1]).read_bytes(), (227, 227))
+print(peak() - before)
+"""
+
+
+class TestPictures:
+    def test_an_array_is_treated_as_a_file_of_its_pixels(self):
+        scene = awkward.scene()
+        for image in (scene, scene.convert("L"), awkward.with_alpha(scene)):
+            assert np.array_equal(
+                from_picture(np.asarray(image), SIZE), decode(awkward.encoded(image, "PNG"), SIZE)
+            )
+
+    def test_an_array_may_be_a_view(self):
+        pixels_ = np.asarray(awkward.scene())
+        assert np.array_equal(
+            from_picture(pixels_[::-1, ::-1], SIZE), from_picture(pixels_[::-1, ::-1].copy(), SIZE)
+        )
+
+    @pytest.mark.parametrize(
+        "mode", ["1", "L", "P", "RGB", "RGBA", "RGBX", "RGBa", "LA", "La", "CMYK", "YCbCr", "HSV"]
+    )
+    def test_a_picture_of_any_mode_is_seen_rightly_and_not_changed(self, mode):
+        image = awkward.scene()
+        if mode in ("La", "RGBa"):
+            image = image.convert({"La": "LA", "RGBa": "RGBA"}[mode])
+        image = image.convert(mode)
+        before = (image.mode, image.size, image.tobytes(), dict(image.info))
+        kind = "grey" if mode in ("1", "L", "LA", "La") else "colour"
+        tolerance = 12 if mode in ("1", "P") else 4
+        assert np.abs(from_picture(image, SIZE) - expected(kind)).mean() < tolerance
+        assert (image.mode, image.size, image.tobytes(), dict(image.info)) == before
+
+    @pytest.mark.parametrize("mode", ["I", "F", "I;16", "I;16L", "I;16B"])
+    def test_deep_pictures_keep_their_contrast(self, mode):
+        grey = np.asarray(awkward.scene().convert("L")).astype(np.uint16) * 257
+        kinds = {"I": "<i4", "F": "<f4", "I;16B": ">u2"}
+        image = Image.frombytes(mode, awkward.SIZE, grey.astype(kinds.get(mode, "<u2")).tobytes())
+        assert np.abs(from_picture(image, SIZE) - expected("grey")).mean() < 1
+
+    def test_lab_is_shown_in_its_colours(self):
+        """Red in CIELAB is 54, 81, 70; Pillow keeps a and b shifted by 128, L times 2.55."""
+        red = Image.merge("LAB", [Image.new("L", (5, 5), value) for value in (138, 209, 198)])
+        red, green, blue = from_picture(red, SIZE)[0, 0].astype(int)
+        assert red > 200
+        assert max(green, blue) < 90
+
+    def test_an_opened_file_is_read_and_turned_upright(self, tmp_path):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        stored = awkward.scene().transpose(Image.Transpose.ROTATE_90)
+        stored.save(tmp_path / "turned.png", exif=exif)
+        with Image.open(tmp_path / "turned.png") as image:
+            assert np.abs(from_picture(image, SIZE) - expected("colour")).mean() < 1
+
+    def test_an_opened_file_that_is_cut_off_is_damaged(self, tmp_path):
+        data = awkward.encoded(awkward.scene(), "PNG")
+        with (
+            Image.open(io.BytesIO(data[: len(data) // 2])) as image,
+            pytest.raises(Unreadable) as fault,
+        ):
+            from_picture(image, SIZE)
+        assert fault.value.skipped.reason == Reason.DAMAGED
+
+    @pytest.mark.parametrize("shape", [(0, 5), (5, 0, 3), (0, 0, 4)])
+    def test_an_array_without_pixels_is_skipped(self, shape):
+        with pytest.raises(Unreadable) as fault:
+            from_picture(np.zeros(shape, np.uint8), SIZE)
+        assert fault.value.skipped.reason == Reason.NOT_AN_IMAGE
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            np.zeros((5, 5), np.uint16),
+            np.zeros((5, 5, 3), np.float32),
+            np.zeros((5, 5), bool),
+            np.zeros((5, 5, 2), np.uint8),
+            np.zeros(5, np.uint8),
+            np.zeros((1, 5, 5, 3), np.uint8),
+            "a path",
+        ],
+    )
+    def test_what_is_no_picture_is_an_error_of_the_caller(self, given):
+        with pytest.raises(InputTypeError, match="array"):
+            from_picture(given, SIZE)
+
+
+class TestSurroundings:
+    def test_pillows_global_state_is_left_alone(self):
+        def state() -> tuple[object, ...]:
+            return (
+                Image.MAX_IMAGE_PIXELS,
+                ImageFile.LOAD_TRUNCATED_IMAGES,
+                Image.WARN_POSSIBLE_FORMATS,
+                "HEIF" in Image.OPEN,
+            )
+
+        before = state()
+        for _, data, _ in itertools.islice(awkward.good(), 20):
+            decode(data, SIZE)
+        for _, data, _ in awkward.too_large():
+            assert reason(data) == Reason.TOO_LARGE
+        assert state() == before
+
+    def test_importing_it_brings_neither_orange_nor_qt_nor_httpx(self):
+        code = (
+            "import sys, orangecontrib.imageanalytics.decoding.pixels; print(','.join(sys.modules))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        )
+        modules = set(done.stdout.strip().split(","))
+        unwanted = {"Orange", "AnyQt", "PyQt6", "httpx", "pillow_heif", "scipy", "onnxruntime"}
+        assert not modules & unwanted
+
+    def test_what_is_encoded_for_a_server_is_nearly_what_was_decoded(self):
+        got = decode(awkward.encoded(awkward.scene(), "PNG"), (224, 224))
+        data = pixels.encode_jpeg(got)
+        with Image.open(io.BytesIO(data)) as image:
+            assert image.format == "JPEG"
+            assert image.size == (224, 224)
+            assert image.layer[1][1:3] == (1, 1)  # type: ignore[attr-defined]
+            assert np.abs(np.asarray(image).astype(int) - got).mean() < 2
+
+    def test_broken_metadata_do_not_hide_a_picture(self):
+        exif = b"Exif\0\0II*\0\xff\xff\xff\x7fbroken"
+        assert reason(awkward.encoded(awkward.scene(), "JPEG", exif=exif)) is None

@@ -1,0 +1,130 @@
+"""F1 on a widget opens its page, and no link on the pages leads nowhere."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+import tomllib
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+from orangecanvas.help.manager import HelpManager, create_html_inventory_provider
+from orangecanvas.registry import WidgetRegistry
+from orangecanvas.registry.discovery import WidgetDiscovery
+from orangewidget.workflow.discovery import WidgetDiscovery as OrangeDiscovery
+
+from orangecontrib.imageanalytics import widgets
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "Orange3-ImageEmbedding"
+GROUP = "orange.canvas.help"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation, built strictly."""
+    pytest.importorskip("sphinx")
+    pytest.importorskip("myst_parser")
+    folder = tmp_path_factory.mktemp("html")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html"]
+    command += ["-d", str(tmp_path_factory.mktemp("doctrees")), str(ROOT / "doc"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def registry() -> WidgetRegistry:
+    """Our widgets, as Orange discovers them."""
+    registry = WidgetRegistry()
+    discovery: WidgetDiscovery = OrangeDiscovery(registry)
+    discovery.process_category_package(widgets, name="Image Analytics")
+    for widget in registry.widgets():
+        widget.project_name = PROJECT
+    return registry
+
+
+def entry_point() -> importlib.metadata.EntryPoint:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        declared = tomllib.load(file)["project"]["entry-points"][GROUP]
+    return importlib.metadata.EntryPoint("html-index", declared["html-index"], GROUP)
+
+
+def widget_names() -> set[str]:
+    return {"Import Images", "Image Embedding"}
+
+
+def test_orange_discovers_both_widgets(registry):
+    assert {widget.name for widget in registry.widgets()} == widget_names()
+
+
+@pytest.mark.parametrize("name", sorted(widget_names()))
+def test_f1_opens_the_page_of_the_widget(built, registry, name, monkeypatch, qapp):
+    paths = ((str(built / "index.html"), None),)
+    monkeypatch.setattr(widgets, "WIDGET_HELP_PATH", paths)
+    manager = HelpManager()
+    manager.set_registry(registry)
+    manager._providers[PROJECT] = create_html_inventory_provider(entry_point())
+    widget = next(widget for widget in registry.widgets() if widget.name == name)
+    url = manager.search({"id": widget.qualified_name})
+    page = Path(url.toLocalFile())
+    assert page.name == f"{name.replace(' ', '').lower()}.html"
+    assert f"<h1>{name}<" in page.read_text(encoding="utf-8")
+
+
+def test_help_is_looked_for_in_the_source_tree_and_in_the_package():
+    places = [place for place, _ in widgets.WIDGET_HELP_PATH]
+    assert places[0] == "{DEVELOP_ROOT}/doc/_build/html/index.html"
+    assert str(ROOT / "orangecontrib" / "imageanalytics" / "help" / "index.html") in places
+
+
+@pytest.fixture(scope="module")
+def qapp():
+    from AnyQt.QtWidgets import QApplication
+
+    return QApplication.instance() or QApplication([])
+
+
+class Links(HTMLParser):
+    """The targets and anchors of a page."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.anchors = {""}
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("href", "src") and value:
+                self.targets.append(value)
+            elif name == "id" and value:
+                self.anchors.add(value)
+
+
+def test_no_link_between_the_pages_leads_nowhere(built):
+    pages = {page.resolve(): Links(page) for page in built.rglob("*.html")}
+    dead = []
+    for page, links in pages.items():
+        for target in links.targets:
+            if urlsplit(target).scheme:
+                continue
+            path, anchor = urldefrag(target)
+            there = (page.parent / unquote(urlsplit(path).path)).resolve() if path else page
+            if not there.exists() or (there in pages and anchor not in pages[there].anchors):
+                dead.append((page.name, target))
+    assert dead == []
+
+
+def test_the_web_catalogue_names_both_widgets_with_files_that_are_there():
+    ((category, entries),) = json.loads((ROOT / "doc" / "widgets.json").read_text("utf-8"))
+    assert category == widgets.NAME
+    assert {entry["text"] for entry in entries} == widget_names()
+    for entry in entries:
+        assert (ROOT / "doc" / entry["doc"]).is_file()
+        assert (ROOT / "doc" / entry["icon"]).is_file()
+        assert entry["background"] == widgets.BACKGROUND
