@@ -18,7 +18,14 @@ from Orange.data import (
 )
 
 from orangecontrib.imageanalytics.outcome import ColumnError, Embedded, Reason, Skipped
-from orangecontrib.imageanalytics.tables import image_columns, references, with_embeddings
+from orangecontrib.imageanalytics.tables import (
+    embedding_columns,
+    embeddings,
+    image_columns,
+    maker,
+    references,
+    with_embeddings,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -243,6 +250,52 @@ def test_new_columns_are_plain_numeric_and_hidden():
     assert images.domain.attributes[2] == ContinuousVariable("n0")
     assert images.domain.class_var == photos().domain.class_var
     assert images.domain.metas == photos().domain.metas
+
+
+# Whose columns
+
+
+MADE_BY_NET = maker("my-net", "My: net (2)")
+
+
+def test_columns_say_which_embedder_made_them():
+    images, _, _ = with_embeddings(photos(), embedded(6), MADE_BY_NET)
+    for variable in images.domain.attributes[2:]:
+        assert variable.attributes == {"hidden": True, "embedder": "my-net: My: net (2)"}
+    [found] = embeddings(images)
+    assert (found.model, found.title) == ("my-net", "My: net (2)")
+    assert found.columns == images.domain.attributes[2:]
+    assert embedding_columns(images.domain) == list(images.domain.attributes[2:])
+
+
+def test_several_embeddings_are_told_apart_and_the_last_one_is_the_one():
+    once, _, _ = with_embeddings(photos(), embedded(6), MADE_BY_NET)
+    twice, _, _ = with_embeddings(once, embedded(6), MADE_BY_NET)
+    thrice, _, _ = with_embeddings(twice, embedded(6, dimension=1), maker("b", "B"))
+    first, second, third = embeddings(thrice)
+    assert [variable.name for variable in second.columns] == ["n0 (1)", "n1 (1)", "n2 (1)"]
+    assert (first.model, second.model, third.model) == ("my-net", "my-net", "b")
+    assert [variable.name for variable in embedding_columns(thrice)] == ["n0 (2)"]
+
+
+def test_columns_that_say_nothing_are_of_no_embedding():
+    assert embeddings(photos()) == embedding_columns(photos()) == []
+    unsaid, _, _ = with_embeddings(photos(), embedded(6))
+    assert embedding_columns(unsaid) == []
+
+
+def test_what_is_left_of_an_embedding_is_found_among_the_metas_too():
+    images, _, _ = with_embeddings(photos(), embedded(6), MADE_BY_NET)
+    age, _, _, n1, n2 = images.domain.attributes
+    moved = images.transform(Domain([age, n2], None, [*images.domain.metas, n1.renamed("one")]))
+    assert [variable.name for variable in embedding_columns(moved)] == ["n2", "one"]
+
+
+def test_a_tab_file_keeps_who_made_the_columns(tmp_path):
+    images, _, _ = with_embeddings(photos(), embedded(6), MADE_BY_NET)
+    images.save(str(tmp_path / "embedded.tab"))
+    [found] = embeddings(Table(str(tmp_path / "embedded.tab")))
+    assert (found.model, found.title, len(found.columns)) == ("my-net", "My: net (2)", 3)
 
 
 def test_all_embedded_leaves_no_skipped_table():

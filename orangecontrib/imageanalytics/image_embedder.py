@@ -246,7 +246,7 @@ class ImageEmbedder:
         from orangecontrib.imageanalytics import tables
 
         outcomes = list(self.outcomes(data, col, callback=callback))
-        return tables.with_embeddings(data, outcomes)
+        return tables.with_embeddings(data, outcomes, self.made_by)
 
     def outcomes(
         self,
@@ -295,6 +295,13 @@ class ImageEmbedder:
         """How many images came through and why the rest did not, if the server was lost."""
         embedder = self._open.get("embedder")
         return None if embedder is None else embedder.lost
+
+    @property
+    def made_by(self) -> str:
+        """What the columns that this embedder makes say of it; see `tables.maker`."""
+        from orangecontrib.imageanalytics import tables
+
+        return tables.maker(self._model.id, self._model.title)
 
     def is_local_embedder(self) -> bool:
         """Tell whether the model runs on this computer."""

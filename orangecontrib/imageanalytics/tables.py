@@ -11,6 +11,7 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
@@ -29,6 +30,9 @@ Matrix = Any  # NDArray[np.float64] or scipy.sparse.csr_matrix, whose type has n
 
 #: Name of the text column that says, in the table of skipped images, why.
 SKIP_REASON = "skip reason"
+
+# What a column of an embedding is called, from which the suffix tells two embeddings apart.
+_NUMBERED = re.compile(r"n\d+( \(\d+\))?")
 
 # A scheme has two letters or more: the drive of C:\x.png is none. Only what is followed by a
 # slash (or is "data:") counts, since scan12:30.png is a good name for a file.
@@ -87,8 +91,77 @@ def references(table: Table, col: str | Variable) -> list[str | None]:
     return [_reference(value, full) for value in values.tolist()]
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddingColumns:
+    """The columns of one embedding among those of a table.
+
+    Attributes
+    ----------
+    model : str
+        Id of the model that has made them.
+    title : str
+        Its name for people.
+    columns : tuple of Variable
+        Those that are left, in the table's order: some may have been taken out.
+    """
+
+    model: str
+    title: str
+    columns: tuple[Variable, ...]
+
+
+def embeddings(data: Table | Domain) -> list[EmbeddingColumns]:
+    """Find the embeddings of a table, by what their columns' ``attributes["embedder"]`` says.
+
+    Parameters
+    ----------
+    data : Table or Domain
+        Where to look: among the attributes, and among numeric metas.
+
+    Returns
+    -------
+    list of EmbeddingColumns
+        In the order of their first columns. Several embeddings by one model are told apart by the
+        suffix of their columns' names. Columns of other programs say nothing of themselves.
+    """
+    domain = data if isinstance(data, Domain) else data.domain
+    found: dict[tuple[str, str], list[Variable]] = {}
+    for variable in itertools.chain(domain.attributes, domain.metas):
+        made_by = variable.attributes.get("embedder")
+        if made_by and variable.is_continuous:
+            numbered = _NUMBERED.fullmatch(variable.name)
+            suffix = (numbered and numbered[1]) or ""
+            found.setdefault((str(made_by), suffix), []).append(variable)
+    return [
+        EmbeddingColumns(*_read_maker(made_by), tuple(columns))
+        for (made_by, _), columns in found.items()
+    ]
+
+
+def embedding_columns(data: Table | Domain) -> list[Variable]:
+    """List the columns of a table's embedding; of the last one, if it has several.
+
+    Parameters
+    ----------
+    data : Table or Domain
+        Where to look.
+
+    Returns
+    -------
+    list of Variable
+        Empty if no column says that it is of an embedding.
+    """
+    found = embeddings(data)
+    return list(found[-1].columns) if found else []
+
+
+def maker(model: str, title: str) -> str:
+    """Compose what a column's ``attributes["embedder"]`` says: the model's id, and its title."""
+    return f"{model}: {title}"  # one text, as a .tab file holds it
+
+
 def with_embeddings(
-    table: Table, outcomes: Sequence[Outcome]
+    table: Table, outcomes: Sequence[Outcome], made_by: str | None = None
 ) -> tuple[Table | None, Table | None, int]:
     """Part a table into its embedded and its skipped rows.
 
@@ -98,6 +171,8 @@ def with_embeddings(
         The table of images; it is not changed.
     outcomes : sequence of N Embedded or Skipped
         What became of each row's image.
+    made_by : str, optional
+        What the new columns say of their `maker`.
 
     Returns
     -------
@@ -126,7 +201,7 @@ def with_embeddings(
     reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, Skipped)]
     is_embedded = np.array([isinstance(outcome, Embedded) for outcome in outcomes], dtype=bool)
     return (
-        _embedded(table, np.flatnonzero(is_embedded), vectors) if vectors else None,
+        _embedded(table, np.flatnonzero(is_embedded), vectors, made_by) if vectors else None,
         _skipped(table, np.flatnonzero(~is_embedded), reasons) if reasons else None,
         len(reasons),
     )
@@ -181,11 +256,16 @@ def _joiner(origin: str) -> Callable[[str], str]:
     return full
 
 
-def _embedded(table: Table, rows: Rows, vectors: list[Vector]) -> Table:
+def _read_maker(made_by: str) -> tuple[str, str]:
+    model, _, title = made_by.partition(": ")
+    return model, title or model
+
+
+def _embedded(table: Table, rows: Rows, vectors: list[Vector], made_by: str | None) -> Table:
     old = table.domain
     dimension = len(vectors[0])
     domain = Domain(
-        old.attributes + _new_attributes(old, dimension, sp.issparse(table.X)),
+        old.attributes + _new_attributes(old, dimension, sp.issparse(table.X), made_by),
         old.class_vars,
         old.metas,
     )
@@ -235,7 +315,9 @@ def _appended(old: Matrix, rows: Rows, vectors: list[Vector]) -> Matrix:
     return new
 
 
-def _new_attributes(domain: Domain, dimension: int, sparse: bool) -> tuple[Variable, ...]:
+def _new_attributes(
+    domain: Domain, dimension: int, sparse: bool, made_by: str | None
+) -> tuple[Variable, ...]:
     """Make plain numeric variables; "hidden" keeps them out of long menus, as of Scatter Plot."""
     # Their `sparse` follows X: Orange makes X dense when a third of its columns are not sparse.
     taken = {variable.name for variable in itertools.chain(domain.variables, domain.metas)}
@@ -244,6 +326,8 @@ def _new_attributes(domain: Domain, dimension: int, sparse: bool) -> tuple[Varia
     )
     for attribute in attributes:
         attribute.attributes["hidden"] = True
+        if made_by:
+            attribute.attributes["embedder"] = made_by
     return attributes
 
 

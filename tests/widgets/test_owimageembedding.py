@@ -17,10 +17,9 @@ from Orange.data import ContinuousVariable, DiscreteVariable, Domain, StringVari
 
 from orangecontrib.imageanalytics.models import user_models
 from orangecontrib.imageanalytics.models.catalogue import MODELS
+from tests import small_models
 from tests.small_models import write_model
 from tests.widget_case import EmbeddingWidgetTest, image_table, photo_paths, until
-
-from tests import small_models
 
 
 class MyTable(Table):

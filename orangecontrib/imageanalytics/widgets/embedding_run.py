@@ -145,8 +145,8 @@ def embed(request: Request, state: TaskState) -> Finished:
         request.model, request.server_url, token=token, provider=request.provider
     ) as embedder:
         outcomes = list(embedder.outcomes(references, callback=tell))
-        lost = embedder.lost
-    embedded, skipped, _ = tables.with_embeddings(request.table, outcomes)
+        lost, made_by = embedder.lost, embedder.made_by
+    embedded, skipped, _ = tables.with_embeddings(request.table, outcomes, made_by)
     if state.is_interruption_requested():
         raise Interrupted
     return Finished(
