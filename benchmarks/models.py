@@ -19,9 +19,10 @@ from benchmarks.program import Scope, run, say
 from benchmarks.timing import in_turns, seconds
 from orangecontrib.imageanalytics.image_embedder import Embedded, ImageEmbedder
 from orangecontrib.imageanalytics.model_file.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.models import Kind
 from orangecontrib.imageanalytics.models.catalogue import MODELS
 
-_LOCAL = [model for model in MODELS.values() if model.is_local]
+_LOCAL = [model for model in MODELS.values() if model.kind is Kind.BUNDLED]
 _IMAGES = 20
 _FOLDS = 5
 _SHUFFLES = 6

@@ -11,8 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics import __version__
-from orangecontrib.imageanalytics.models import catalogue
+from orangecontrib.imageanalytics import __version__, models
 from orangecontrib.imageanalytics.outcome import (
     Embedded,
     EmbeddingError,
@@ -86,8 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-m",
         "--model",
-        default=catalogue.DEFAULT,
-        help=f"one of {', '.join(catalogue.MODELS)}, or of your own (default: %(default)s)",
+        default=models.DEFAULT,
+        help=f"one of {', '.join(models.of_catalogue())}, or of your own (default: %(default)s)",
     )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT", help="a .tab, .csv, .xlsx, .pkl or .npz file"

@@ -8,9 +8,8 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from orangecontrib.imageanalytics import installed_beside
+from orangecontrib.imageanalytics import installed_beside, models
 from orangecontrib.imageanalytics.cache import Cache
-from orangecontrib.imageanalytics.models import catalogue
 from orangecontrib.imageanalytics.outcome import (
     Embedded,
     EmbeddingConnectionError,
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from Orange.data import Table, Variable
 
     from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
-    from orangecontrib.imageanalytics.models.catalogue import Model
     from orangecontrib.imageanalytics.server_embedder import ServerEmbedder
     from orangecontrib.imageanalytics.web.downloads import Downloads
 
@@ -75,7 +73,7 @@ __all__ = [
 
 installed_beside.warn_if_public_addon_is_installed()
 
-#: The models as scripts for Orange3-ImageAnalytics read them; `catalogue.MODELS` says more.
+#: The models as scripts for Orange3-ImageAnalytics read them; `models.find` says more.
 MODELS: dict[str, dict[str, Any]] = {
     model.id: {
         "name": model.title,
@@ -85,7 +83,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "order": order,
         "is_local": model.is_local,
     }
-    for order, model in enumerate(catalogue.MODELS.values())
+    for order, model in enumerate(models.of_catalogue().values())
 }
 
 
@@ -112,7 +110,7 @@ class ImageEmbedder:
     cache : Cache, path or False, optional
         The cache, its folder, or False for none; the user's own by default.
     models_folder : path, optional
-        Where models of the user's own are; see `user_models`.
+        Where models of the user's own are; see `models.default_folder`.
     executor : concurrent.futures.Executor, optional
         Where local models run instead of processes of our own: for instance a Dask cluster,
         through ``dask.distributed.Client.get_executor()``.
@@ -136,7 +134,7 @@ class ImageEmbedder:
 
     def __init__(
         self,
-        model: str = catalogue.DEFAULT,
+        model: str = models.DEFAULT,
         server_url: str | None = None,
         *,
         token: str | None = None,
@@ -146,7 +144,7 @@ class ImageEmbedder:
         executor: Executor | None = None,
         workers: int | None = None,
     ) -> None:
-        self._model = _find_model(model, models_folder)
+        self._model = models.get(model, models_folder)
         self.model = model
         self.server_url = server_url
         self._token = token
@@ -379,21 +377,6 @@ class ImageEmbedder:
             for vector in embeddings_
         ]
         return tables.with_embeddings(input_data, outcomes)
-
-
-def _find_model(model: str, folder: str | os.PathLike[str] | None) -> Model:
-    if model in catalogue.MODELS:
-        return catalogue.MODELS[model]
-    from orangecontrib.imageanalytics.models import user_models
-
-    found = user_models.find(None if folder is None else Path(folder))
-    if model in found.models:
-        return found.models[model]
-    for problem in found.problems:
-        if problem.id == model:
-            raise ModelFileError(problem.message)
-    known = ", ".join([*catalogue.MODELS, *found.models])
-    raise UnknownModelError(f"There is no model {model!r}. Models: {known}.")
 
 
 def _is_table(data: Any) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from orangecontrib.imageanalytics.models.catalogue import Model
+    from orangecontrib.imageanalytics.models import Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from orangecontrib.imageanalytics.cache import Cache
-    from orangecontrib.imageanalytics.models.catalogue import Model
+    from orangecontrib.imageanalytics.models import Model
     from orangecontrib.imageanalytics.web.downloads import Downloads, Known
 
 #: Outcomes kept back because an earlier image is not finished: one that hangs for a minute does

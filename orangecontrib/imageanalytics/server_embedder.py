@@ -28,7 +28,7 @@ from orangecontrib.imageanalytics.server_client.unfinished import Promise, Unfin
 from orangecontrib.imageanalytics.web.http_client import LoopThread
 
 if TYPE_CHECKING:
-    from orangecontrib.imageanalytics.models.catalogue import Model
+    from orangecontrib.imageanalytics.models import Model
 
 _log = logging.getLogger(__name__)
 

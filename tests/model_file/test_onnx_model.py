@@ -18,6 +18,7 @@ from onnx import TensorProto, helper
 from orangecontrib.imageanalytics.model_file import onnx_model, session
 from orangecontrib.imageanalytics.model_file.onnx_file import NotOnnx, read_onnx
 from orangecontrib.imageanalytics.model_file.onnx_model import ModelSpec, OnnxModel, fingerprint
+from orangecontrib.imageanalytics.models import Kind
 from orangecontrib.imageanalytics.models.catalogue import MODELS
 from orangecontrib.imageanalytics.outcome import ModelFileError, WorkerError
 from tests.small_models import (
@@ -309,7 +310,7 @@ class TestWeightsBesideTheFile:
 
 class TestReadingTheFile:
     @pytest.mark.parametrize(
-        "model", [m for m in MODELS.values() if m.is_local], ids=lambda m: m.id
+        "model", [m for m in MODELS.values() if m.kind is Kind.BUNDLED], ids=lambda m: m.id
     )
     def test_it_says_the_same_as_onnx_does(self, model):
         read = read_onnx(model.weights)
@@ -361,7 +362,7 @@ class TestFingerprint:
     def test_taking_it_does_not_import_onnxruntime(self, tmp_path):
         path = write_model(tmp_path / "m.onnx")
         program = (
-            "import sys; from orangecontrib.imageanalytics import user_models\n"
+            "import sys; from orangecontrib.imageanalytics.models import user_models\n"
             "from orangecontrib.imageanalytics.model_file.onnx_model import ModelSpec\n"
             "ModelSpec.of(sys.argv[1]); user_models.find(sys.argv[2])\n"
             "assert not {'onnxruntime', 'Orange', 'AnyQt', 'httpx'} & set(sys.modules)\n"

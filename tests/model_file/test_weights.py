@@ -21,11 +21,12 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.model_file.onnx_file import read_onnx
 from orangecontrib.imageanalytics.model_file.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.models import Kind
 from orangecontrib.imageanalytics.models.catalogue import MODELS, Model
 from tests.conftest import PHOTOS
 
 ROOT = Path(__file__).parents[2]
-BUNDLED = [model for model in MODELS.values() if model.is_local]
+BUNDLED = [model for model in MODELS.values() if model.kind is Kind.BUNDLED]
 CANONICAL = json.loads((Path(__file__).parents[1] / "canonical_vectors.json").read_text())
 
 bundled = pytest.mark.parametrize("model", BUNDLED, ids=lambda model: model.id)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orangecontrib.imageanalytics.model_file.config import ModelConfig, read_config
-from orangecontrib.imageanalytics.models import user_models
+from orangecontrib.imageanalytics.models import Kind, user_models
 from orangecontrib.imageanalytics.models.catalogue import MODELS
 from orangecontrib.imageanalytics.outcome import ModelFileError
 from tests.small_models import MEAN, STD, images, write_model, write_weights
@@ -119,7 +119,7 @@ class TestNames:
     def test_a_server_may_hold_the_models_that_it_serves(self, tmp_path):
         write_model(tmp_path / "vgg16.onnx")
         write_model(tmp_path / "squeezenet.onnx")
-        local = [model.id for model in MODELS.values() if model.is_local]
+        local = [model.id for model in MODELS.values() if model.kind is Kind.BUNDLED]
         found = user_models.find(tmp_path, reserved=local)
         assert list(found.models) == ["vgg16"]
         assert [fault.id for fault in found.problems] == ["squeezenet"]

@@ -15,7 +15,7 @@ from orangecontrib.imageanalytics.model_file.config import config_path, read_con
 from orangecontrib.imageanalytics.model_file.files import FileState, ModelFiles
 from orangecontrib.imageanalytics.model_file.interface import find_interface
 from orangecontrib.imageanalytics.model_file.session import check_provider, open_session, reason
-from orangecontrib.imageanalytics.models.catalogue import WEIGHTS
+from orangecontrib.imageanalytics.model_file.weights import WEIGHTS
 from orangecontrib.imageanalytics.outcome import ModelFileError
 
 if TYPE_CHECKING:

@@ -2,61 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from orangecontrib.imageanalytics.model_file.weights import WEIGHTS
+from orangecontrib.imageanalytics.models.model import Kind, Model
+
+__all__ = ["DEFAULT", "MODELS", "WEIGHTS", "Model"]
 
 #: The model used when none is named: it runs on the user's computer.
 DEFAULT = "squeezenet"
 
-WEIGHTS = Path(__file__).parent.parent / "weights"
-
 _IMAGENET = "ImageNet (ILSVRC 2012): 1.28 million photos of 1000 kinds of objects"
 _ON_THE_SERVER = "not distributed here; the licence of the server's copy is not stated"
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What is known of a model without running it.
-
-    Attributes
-    ----------
-    id : str
-        Its name in scripts, workflows and the server's addresses.
-    title : str
-        Its name for people.
-    description : str
-        One or two sentences: what it is good for.
-    input_size : tuple of int
-        Height and width in pixels that images are squashed to.
-    dimension : int
-        Length of an embedding.
-    layer : str
-        The layer whose activations are the embedding.
-    trained_on : str
-        The data it learned from.
-    licence : str
-        Of the weights: an SPDX identifier where there is one.
-    citation : str
-        The paper that describes it.
-    weights : Path, optional
-        The ONNX file of a model that runs on this computer; None if it runs on a server.
-    """
-
-    id: str
-    title: str
-    description: str
-    input_size: tuple[int, int]
-    dimension: int
-    layer: str
-    trained_on: str
-    licence: str
-    citation: str
-    weights: Path | None = None
-
-    @property
-    def is_local(self) -> bool:
-        """Whether images stay on this computer."""
-        return self.weights is not None
 
 
 MODELS: dict[str, Model] = {
@@ -74,6 +29,7 @@ MODELS: dict[str, Model] = {
             licence="BSD-2-Clause",
             citation="Iandola et al. (2016), SqueezeNet: AlexNet-level accuracy with 50x fewer "
             "parameters and <0.5MB model size, arXiv:1602.07360 (version 1.1 of the network)",
+            kind=Kind.BUNDLED,
             weights=WEIGHTS / "squeezenet.onnx",
         ),
         Model(
@@ -88,6 +44,7 @@ MODELS: dict[str, Model] = {
             licence="Apache-2.0",
             citation="Tan and Le (2019), EfficientNet: Rethinking Model Scaling for Convolutional "
             "Neural Networks, ICML, arXiv:1905.11946 (the variant EfficientNet-Lite0)",
+            kind=Kind.BUNDLED,
             weights=WEIGHTS / "efficientnet-lite0.onnx",
         ),
         Model(
@@ -102,6 +59,7 @@ MODELS: dict[str, Model] = {
             licence=_ON_THE_SERVER,
             citation="Szegedy et al. (2016), Rethinking the Inception Architecture for Computer "
             "Vision, CVPR, arXiv:1512.00567",
+            kind=Kind.SERVER,
         ),
         Model(
             id="vgg16",
@@ -114,6 +72,7 @@ MODELS: dict[str, Model] = {
             licence=_ON_THE_SERVER,
             citation="Simonyan and Zisserman (2015), Very Deep Convolutional Networks for "
             "Large-Scale Image Recognition, ICLR, arXiv:1409.1556",
+            kind=Kind.SERVER,
         ),
         Model(
             id="vgg19",
@@ -126,6 +85,7 @@ MODELS: dict[str, Model] = {
             licence=_ON_THE_SERVER,
             citation="Simonyan and Zisserman (2015), Very Deep Convolutional Networks for "
             "Large-Scale Image Recognition, ICLR, arXiv:1409.1556",
+            kind=Kind.SERVER,
         ),
         Model(
             id="painters",
@@ -138,6 +98,7 @@ MODELS: dict[str, Model] = {
             trained_on="Painter by Numbers (Kaggle 2016): 79 433 paintings by 1584 painters",
             licence=_ON_THE_SERVER,
             citation="Ilenič (2016), winning entry of Kaggle's competition Painter by Numbers",
+            kind=Kind.SERVER,
         ),
         Model(
             id="deeploc",
@@ -152,6 +113,7 @@ MODELS: dict[str, Model] = {
             licence=_ON_THE_SERVER,
             citation="Kraus et al. (2017), Automated analysis of high-content microscopy data with "
             "deep learning, Molecular Systems Biology 13:924",
+            kind=Kind.SERVER,
         ),
         Model(
             id="openface",
@@ -165,6 +127,7 @@ MODELS: dict[str, Model] = {
             licence="Apache-2.0",
             citation="Amos, Ludwiczuk and Satyanarayanan (2016), OpenFace: A general-purpose face "
             "recognition library with mobile applications, CMU-CS-16-118",
+            kind=Kind.SERVER,
         ),
     )
 }

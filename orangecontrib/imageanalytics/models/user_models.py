@@ -17,7 +17,8 @@ import platformdirs
 from orangecontrib.imageanalytics.model_file.config import config_path, read_config
 from orangecontrib.imageanalytics.model_file.files import ModelFiles
 from orangecontrib.imageanalytics.model_file.interface import find_interface
-from orangecontrib.imageanalytics.models.catalogue import MODELS, Model
+from orangecontrib.imageanalytics.models.catalogue import MODELS
+from orangecontrib.imageanalytics.models.model import Kind, Model
 from orangecontrib.imageanalytics.outcome import ModelFileError
 
 #: The environment variable that names another folder.
@@ -45,12 +46,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is in the folder.
+    """The models that were found.
 
     Attributes
     ----------
     models : dict of str to Model
-        Usable ones by id, in the order of their titles.
+        Usable ones by id.
     problems : tuple of Problem
         Files that are not usable, in the order of their names.
     """
@@ -67,7 +68,14 @@ def default_folder() -> Path:
     return Path(platformdirs.user_data_dir("Orange"), "imageanalytics", "models")
 
 
-def find(folder: Path | str | None = None, *, reserved: Collection[str] = tuple(MODELS)) -> Found:
+def chosen_folder(folder: str | os.PathLike[str] | None) -> Path:
+    """The folder that is named, absolute; `default_folder` if none is."""
+    return Path(folder).expanduser().absolute() if folder is not None else default_folder()
+
+
+def find(
+    folder: str | os.PathLike[str] | None = None, *, reserved: Collection[str] = tuple(MODELS)
+) -> Found:
     """Look at all ONNX files of a folder; those of folders inside it are left alone.
 
     Parameters
@@ -80,9 +88,10 @@ def find(folder: Path | str | None = None, *, reserved: Collection[str] = tuple(
     Returns
     -------
     Found
-        The models, and what is wrong with the files that are none. No file makes this fail.
+        The models in the order of their titles, and what is wrong with the files that are none.
+        No file makes this fail.
     """
-    folder = Path(folder).expanduser().absolute() if folder is not None else default_folder()
+    folder = chosen_folder(folder)
     try:
         paths = sorted(path for path in folder.iterdir() if _is_named_as_model(path))
     except FileNotFoundError:
@@ -131,6 +140,7 @@ def describe(path: Path) -> Model:
         trained_on=config.trained_on or "not stated",
         licence=config.licence or "not stated",
         citation=config.citation,
+        kind=Kind.OWN,
         weights=files.path,
     )
 

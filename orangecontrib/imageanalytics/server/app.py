@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive
 
-    from orangecontrib.imageanalytics.models.catalogue import Model
+    from orangecontrib.imageanalytics.models import Model
 
 _log = logging.getLogger(__name__)
 

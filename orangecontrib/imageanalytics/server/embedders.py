@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from orangecontrib.imageanalytics.models.catalogue import Model
+    from orangecontrib.imageanalytics.models import Model
 
 _log = logging.getLogger(__name__)
 

@@ -6,8 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.models import user_models
-from orangecontrib.imageanalytics.models.catalogue import MODELS, Model
+from orangecontrib.imageanalytics.models import Kind, Model, of_catalogue, user_models
 from orangecontrib.imageanalytics.outcome import ModelFileError
 
 if TYPE_CHECKING:
@@ -15,8 +14,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_CATALOGUE = of_catalogue()
+
 #: What no file may take the place of.
-BUNDLED = {id_: model for id_, model in MODELS.items() if model.is_local}
+BUNDLED = {id_: model for id_, model in _CATALOGUE.items() if model.kind is Kind.BUNDLED}
 
 
 def find_models(folder: Path | None) -> dict[str, Model]:
@@ -57,24 +58,24 @@ def find_models(folder: Path | None) -> dict[str, Model]:
 
 def _conflict(model: Model) -> str | None:
     """Say what is wrong with a file that has the name of a server's model."""
-    names = {name.casefold(): name for name in MODELS}
+    names = {name.casefold(): name for name in _CATALOGUE}
     name = names.get(model.id.casefold())
     if name is None:
         return None
     if name != model.id:
         return f"{model.weights} is asked for as {name!r}. Rename it to {name}.onnx."
-    if model.dimension != MODELS[name].dimension:
+    if model.dimension != _CATALOGUE[name].dimension:
         return (
             f"{model.weights} gives {model.dimension} numbers for an image, where clients expect "
-            f"{MODELS[name].dimension} of {name!r}. Export it up to the layer "
-            f"{MODELS[name].layer!r}, or give the file another name."
+            f"{_CATALOGUE[name].dimension} of {name!r}. Export it up to the layer "
+            f"{_CATALOGUE[name].layer!r}, or give the file another name."
         )
     return None
 
 
 def _in_place_of(model: Model) -> Model:
     """Give a file that takes the place of a server's model its title."""
-    expected = MODELS.get(model.id)
+    expected = _CATALOGUE.get(model.id)
     if expected is None:
         return model
     if model.input_size != expected.input_size:

@@ -22,8 +22,7 @@ from AnyQt.QtWidgets import (
 )
 from Orange.widgets.gui import attributeIconDict
 
-from orangecontrib.imageanalytics.models import user_models
-from orangecontrib.imageanalytics.models.catalogue import DEFAULT, MODELS, Model
+from orangecontrib.imageanalytics import models
 from orangecontrib.imageanalytics.widgets.destination import Destination, wrapped
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
@@ -45,7 +44,7 @@ class Panel(QObject):
     Attributes
     ----------
     models : dict of str to Model
-        All models to choose from: the catalogue's, then the user's own.
+        All models to choose from.
     problems : list of str
         What is wrong with files in the folder of the user's models.
     """
@@ -54,9 +53,9 @@ class Panel(QObject):
 
     def __init__(self, widget: OWWidget) -> None:
         super().__init__(widget)
-        self.models: dict[str, Model] = {}
+        self.models: dict[str, models.Model] = {}
         self.problems: list[str] = []
-        self._found: user_models.Found | None = None
+        self._found: models.Found | None = None
         area = widget.controlArea
 
         self.attribute = _menu()
@@ -83,7 +82,7 @@ class Panel(QObject):
         self.destination = Destination(area)
         area.layout().addWidget(self.destination)
 
-        title = MODELS[DEFAULT].title
+        title = models.get(models.DEFAULT).title
         self.instead = QPushButton(f"&Use {title} instead", area, autoDefault=False)
         self.instead.setToolTip("It runs on this computer.")
         self.instead.hide()
@@ -112,11 +111,11 @@ class Panel(QObject):
 
     def find_models(self) -> bool:
         """Look for the user's own models; say whether the menu has changed."""
-        found = user_models.find()
+        found = models.find()
         if found == self._found:
             return False
         self._found = found
-        self.models = MODELS | found.models
+        self.models = found.models
         self.problems = [problem.message for problem in found.problems]
         self.model.clear()
         for model in self.models.values():
@@ -181,7 +180,7 @@ def _menu() -> QComboBox:
 
 
 def _open_folder() -> None:
-    folder = user_models.default_folder()
+    folder = models.default_folder()
     folder.mkdir(parents=True, exist_ok=True)
     QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 

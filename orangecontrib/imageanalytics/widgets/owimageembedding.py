@@ -14,7 +14,7 @@ from Orange.widgets.utils.sql import check_sql_input
 from Orange.widgets.widget import Input, Msg, Output, OWWidget
 
 from orangecontrib.imageanalytics import tables
-from orangecontrib.imageanalytics.models.catalogue import DEFAULT
+from orangecontrib.imageanalytics.models import DEFAULT
 from orangecontrib.imageanalytics.outcome import (
     EmbeddingConnectionError,
     EmbeddingError,
