@@ -62,7 +62,7 @@ def running(widget: OWImageEmbedding) -> None:
 
 
 def _progress(widget: OWImageEmbedding) -> int:
-    word = widget.panel.told.split()[1]
+    word = widget.told.split()[1]
     return int(word) if word.isdigit() else 0
 
 

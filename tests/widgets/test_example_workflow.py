@@ -39,7 +39,7 @@ def test_the_example_runs_without_a_question_and_without_messages(run):
     table = widget_named(run, "Data Table")
     assert len(table.input.table) == 13
     images = widget_named(run, "Import Images")
-    assert images.panel.told == "13 images, 2 categories."
+    assert images.told == "13 images, 2 categories."
     assert images.current == str(PHOTOS) and images.folder == "photos"
 
 

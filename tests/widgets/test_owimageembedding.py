@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from AnyQt.QtCore import QEvent, Qt, QTimer
 from AnyQt.QtWidgets import QApplication, QLabel
@@ -36,7 +38,7 @@ class TestRuns(EmbeddingWidgetTest):
         assert embedded.X.shape == (5, 1000) and skipped is None
         assert list(embedded.ids) == list(table.ids)
         assert self.shown(widget) == []
-        assert widget.panel.told == "5 images embedded (SqueezeNet)."
+        assert widget.told == "5 images embedded (SqueezeNet)."
 
     def test_skipped_images_are_counted_by_reason_and_both_outputs_make_up_the_input(self):
         damaged = self.folder / "damaged.png"
@@ -103,7 +105,7 @@ class TestWhenToRun(EmbeddingWidgetTest):
     def test_without_auto_apply_nothing_runs_before_apply_is_pressed(self):
         widget = self.make(auto_apply=False)
         self.give(widget, image_table(photo_paths()[:2]))
-        assert widget.task is None and "Apply" in widget.panel.told
+        assert widget.task is None and "Apply" in widget.told
         widget.panel.apply.click()
         assert widget.task is not None
         self.finish(widget)
@@ -193,7 +195,7 @@ class TestWhenToRun(EmbeddingWidgetTest):
         self.give(widget, image_table(photo_paths()))
         self.give(widget, None)
         assert widget.task is None and not widget.panel.cancel.isEnabled()
-        assert self.outputs(widget) == (None, None) and widget.panel.told == "No data."
+        assert self.outputs(widget) == (None, None) and widget.told == "No data."
 
     def test_a_widget_deleted_in_mid_run_leaves_nothing_behind(self):
         threads = set(threading.enumerate())
@@ -208,6 +210,27 @@ class TestWhenToRun(EmbeddingWidgetTest):
         widget.deleteLater()
         QApplication.processEvents()
         until(lambda: set(threading.enumerate()) <= threads, 5)
+
+    def test_leaving_orange_in_mid_run_leaves_no_worker_behind(self):
+        code = """
+            import sys, psutil
+            from AnyQt.QtWidgets import QApplication
+            app = QApplication([])
+            from tests.widget_case import image_table, photo_paths, until
+            from orangecontrib.imageanalytics.widgets.owimageembedding import OWImageEmbedding
+            widget = OWImageEmbedding()
+            widget.set_images(image_table(photo_paths() * 100))
+            until(lambda: (widget.progressBarValue or 0) > 1)
+            print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
+            widget.onDeleteWidget()
+        """
+        code = "\n".join(line.strip() for line in code.splitlines())
+        environment = os.environ | {"ORANGE_IMAGE_CACHE": str(self.folder / "cache")}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+        )
+        assert done.returncode == 0 and done.stdout.split(), done.stderr
+        until(lambda: not any(psutil.pid_exists(int(pid)) for pid in done.stdout.split()), 20)
 
     def test_progress_only_rises_and_says_how_many(self):
         widget = self.make()

@@ -21,7 +21,7 @@ class TestImporting(ImportTest):
     def test_a_new_widget_waits_for_a_folder(self):
         widget = self.make()
         assert self.output(widget) is None and self.shown(widget) == []
-        assert "Choose a folder" in widget.panel.told
+        assert "Choose a folder" in widget.told
         assert not widget.panel.reload.isEnabled() and not widget.panel.cancel.isEnabled()
 
     def test_a_folder_becomes_a_table(self):
@@ -29,7 +29,7 @@ class TestImporting(ImportTest):
         self.open(widget, PHOTOS)
         table = self.output(widget)
         assert len(table) == 13 and table.domain.class_var.values == ("animal", "fruit")
-        assert widget.panel.told == "13 images, 2 categories."
+        assert widget.told == "13 images, 2 categories."
         assert self.shown(widget) == [] and widget.panel.show_others.isHidden()
 
     def test_files_that_are_not_images_are_counted_and_listed(self):
@@ -37,14 +37,14 @@ class TestImporting(ImportTest):
         (self.folder / "a" / "notes.txt").write_text("hello")
         widget = self.make()
         self.open(widget, self.folder)
-        assert widget.panel.told == "2 images, 2 categories, 1 other file."
+        assert widget.told == "2 images, 2 categories, 1 other file."
         widget.panel.show_others.click()
         assert not widget.panel.others.isHidden()
         assert widget.panel.others.item(0).text().startswith("a/notes.txt: not an image")
         widget.send_report()
         assert "a/notes.txt" in widget.report_html and "2 images" in widget.report_html
         self.open(widget, make_images(self.folder / "c", "1.png"))
-        assert widget.panel.told == "1 image."
+        assert widget.told == "1 image."
         assert widget.panel.show_others.isHidden() and widget.panel.others.isHidden()
 
     def test_reload_finds_what_has_changed(self):
@@ -118,7 +118,7 @@ class TestFaults(ImportTest):
         (self.folder / "notes.txt").write_text("hello")
         widget = self.make(folder=str(self.folder))
         assert self.shown(widget) == ["no_images"] and self.output(widget) is None
-        assert widget.panel.told == "0 images, 1 other file."
+        assert widget.told == "0 images, 1 other file."
 
     def test_a_folder_that_may_not_be_read_is_named(self):
         def refuse(run, folder):  # permissions do not hold for root, as which tests may run
@@ -161,14 +161,14 @@ class TestRunning(ImportTest):
         self.open(widget, folder)
         timer.stop()
         assert any("of 3000 files looked at" in text for text in told)
-        assert widget.panel.told == "3000 images."
+        assert widget.told == "3000 images."
         assert longest[0] < 2  # a freeze would be as long as the run; figures are in benchmarks/
 
     def test_cancel_stops_and_reload_begins_anew(self):
         widget = self.make()
         widget.open_folder(str(self.many()))
         assert widget.panel.cancel.isEnabled()
-        until(lambda: "looked at" in widget.panel.told)
+        until(lambda: "looked at" in widget.told)
         widget.panel.cancel.click()
         assert widget.task is None and self.shown(widget) == ["cancelled"]
         assert self.output(widget) is None and not widget.panel.cancel.isEnabled()
@@ -179,20 +179,20 @@ class TestRunning(ImportTest):
     def test_another_folder_in_mid_run_wins(self):
         widget = self.make()
         widget.open_folder(str(self.many()))
-        until(lambda: "looked at" in widget.panel.told)
+        until(lambda: "looked at" in widget.told)
         self.open(widget, PHOTOS)
         assert len(self.output(widget)) == 13
 
     def test_deletion_in_mid_run_returns_at_once_and_leaves_no_thread(self):
         widget = self.make()
         widget.open_folder(str(self.many()))
-        until(lambda: "looked at" in widget.panel.told)
+        until(lambda: "looked at" in widget.told)
         before = time.perf_counter()
         widget.onDeleteWidget()
         assert time.perf_counter() - before < 1
         until(
             lambda: (
-                not any(t.name in ("import images", "count files") for t in threading.enumerate())
+                not any(t.name in ("Import Images", "count files") for t in threading.enumerate())
             )
         )
 
@@ -203,7 +203,7 @@ class TestRunning(ImportTest):
         )
         widget = self.make()
         widget.open_folder(str(self.folder))
-        threads = [t for t in threading.enumerate() if t.name == "import images"]
+        threads = [t for t in threading.enumerate() if t.name == "Import Images"]
         assert threads and all(thread.daemon for thread in threads)
         widget.onDeleteWidget()  # or the test would last a minute
         assert not back.is_set() and threads[-1].is_alive()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 
-from AnyQt.QtCore import Qt
 from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtWidgets import (
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QVBoxLayout,
@@ -26,6 +24,7 @@ from orangecontrib.imageanalytics.image_embedder import (
     server_name,
 )
 from orangecontrib.imageanalytics.outcome import EmbeddingError
+from orangecontrib.imageanalytics.widgets.controls import wrapped
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
 
@@ -207,10 +206,3 @@ class Destination(QGroupBox):
             self._problem.show()
         else:
             self.changed.emit()
-
-
-def wrapped(parent: QWidget) -> QLabel:
-    """Make a label for sentences, some fifty characters wide."""
-    label = QLabel(parent, wordWrap=True, textFormat=Qt.TextFormat.PlainText)
-    label.setMinimumWidth(label.fontMetrics().averageCharWidth() * 50)
-    return label

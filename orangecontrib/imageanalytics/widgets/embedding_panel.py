@@ -23,12 +23,14 @@ from AnyQt.QtWidgets import (
 from Orange.widgets.gui import attributeIconDict
 
 from orangecontrib.imageanalytics import models
-from orangecontrib.imageanalytics.widgets.destination import Destination, wrapped
+from orangecontrib.imageanalytics.widgets.controls import wrapped
+from orangecontrib.imageanalytics.widgets.destination import Destination
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
 if TYPE_CHECKING:
     from Orange.data import Variable
-    from Orange.widgets.widget import OWWidget
+
+    from orangecontrib.imageanalytics.widgets.background import Background
 
 _PROVIDER_NAMES = {
     "cpu": "CPU",
@@ -51,7 +53,7 @@ class Panel(QObject):
 
     provider_chosen = Signal()
 
-    def __init__(self, widget: OWWidget) -> None:
+    def __init__(self, widget: Background) -> None:
         super().__init__(widget)
         self.models: dict[str, models.Model] = {}
         self.problems: list[str] = []
@@ -86,13 +88,12 @@ class Panel(QObject):
         self.instead = QPushButton(f"&Use {title} instead", area, autoDefault=False)
         self.instead.setToolTip("It runs on this computer.")
         self.instead.hide()
-        self._state = wrapped(area)
-        for part in (self.instead, self._state):
+        for part in (self.instead, widget.words):
             area.layout().addWidget(part)
 
         self.automatically = QCheckBox("Appl&y automatically")
         self.apply = QPushButton("&Apply", autoDefault=False)
-        self.cancel = QPushButton("&Cancel", autoDefault=False, enabled=False)
+        self.cancel = widget.cancel_button
         row = QHBoxLayout()
         for button in (self.automatically, self.apply, self.cancel):
             row.addWidget(button)
@@ -141,20 +142,6 @@ class Panel(QObject):
             self.attribute.addItem(attributeIconDict[column], column.name, column.name)
         self.attribute.setCurrentIndex(self.attribute.findData(used))
         self.attribute.setEnabled(bool(columns))
-
-    def tell(self, text: str) -> None:
-        """Show what is going on, or what has been done."""
-        if text:  # Orange clears its own status when a run ends: ours says what came out
-            self._state.setText(text)
-
-    @property
-    def told(self) -> str:
-        """What `tell` was last told."""
-        return str(self._state.text())
-
-    def set_running(self, is_running: bool) -> None:
-        """Enable what makes sense now."""
-        self.cancel.setEnabled(is_running)
 
     def _fill_providers(self) -> None:
         """Offer GPUs that are likely there, and whatever the user has chosen before."""

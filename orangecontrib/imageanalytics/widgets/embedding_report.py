@@ -24,7 +24,7 @@ def report(widget: OWImageEmbedding) -> None:
     )
     done = widget.finished
     if done is None or not widget.is_sent:
-        widget.report_paragraph("Images", widget.panel.told)
+        widget.report_paragraph("Images", widget.told)
         return
     widget.report_items(
         "Images",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,19 +13,13 @@ from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
 if TYPE_CHECKING:
     from Orange.data import Table
-    from Orange.widgets.utils.concurrent import TaskState
 
-#: Seconds between two signs of progress: a warm run of 10 000 images takes a second or two, and
-#: a signal for each would keep the GUI thread busy.
-_INTERVAL = 0.05
+    from orangecontrib.imageanalytics.widgets.background import Run
+
 #: Skipped images that the report names; all of them are in the second output.
 _NAMED = 100
 #: A data URI is no name.
 _LONGEST_NAME = 120
-
-
-class Interrupted(Exception):
-    """The run is not wanted any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +116,7 @@ def _images(count: int) -> str:
     return f"{count} image" if count == 1 else f"{count} images"
 
 
-def embed(request: Request, state: TaskState) -> Finished:
+def embed(request: Request, run: Run) -> Finished:
     """Embed a table's images and build both tables; runs in a thread.
 
     Raises
@@ -139,7 +132,12 @@ def embed(request: Request, state: TaskState) -> Finished:
 
     references = tables.references(request.table, request.attribute)
     token = user_settings().token(request.host) if request.host is not None else None
-    tell = _Progress(state, len(references), request.title)
+    count = len(references)
+
+    def tell(fraction: float) -> None:
+        done = round(fraction * count)
+        run.tell(f"Embedding {done} of {count} ({request.title})", fraction)
+
     tell(0.0)
     with ImageEmbedder(
         request.model, request.server_url, token=token, provider=request.provider
@@ -147,8 +145,7 @@ def embed(request: Request, state: TaskState) -> Finished:
         outcomes = list(embedder.outcomes(references, callback=tell))
         lost, made_by = embedder.lost, embedder.made_by
     embedded, skipped, _ = tables.with_embeddings(request.table, outcomes, made_by)
-    if state.is_interruption_requested():
-        raise Interrupted
+    run.check()
     return Finished(
         request,
         embedded,
@@ -157,27 +154,6 @@ def embed(request: Request, state: TaskState) -> Finished:
         list(islice(_skips(references, outcomes), _NAMED)),
         lost,
     )
-
-
-class _Progress:
-    """The one callback: tells how far it is, and ends a run that is not wanted any more."""
-
-    def __init__(self, state: TaskState, count: int, title: str) -> None:
-        self._state = state
-        self._count = count
-        self._title = title
-        self._told = self._next = -1.0
-
-    def __call__(self, fraction: float) -> None:
-        if self._state.is_interruption_requested():
-            raise Interrupted
-        now = time.monotonic()
-        if fraction <= self._told or (now < self._next and fraction < 1):
-            return
-        self._told, self._next = fraction, now + _INTERVAL
-        self._state.set_progress_value(100 * fraction)
-        done = round(fraction * self._count)
-        self._state.set_status(f"Embedding {done} of {self._count} ({self._title})")
 
 
 def _skips(references: list[str | None], outcomes: list[Outcome]) -> Iterator[tuple[str, str]]:

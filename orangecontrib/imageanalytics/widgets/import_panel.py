@@ -23,15 +23,14 @@ from AnyQt.QtWidgets import (
 from orangecontrib.imageanalytics.sources.regular_file import shown
 
 if TYPE_CHECKING:
-    from Orange.widgets.widget import OWWidget
-
     from orangecontrib.imageanalytics.import_images import Others
+    from orangecontrib.imageanalytics.widgets.background import Background
 
 
 class Panel(QObject):
     """The controls of the widget, in the order of the Tab key."""
 
-    def __init__(self, widget: OWWidget) -> None:
+    def __init__(self, widget: Background) -> None:
         super().__init__(widget)
         area = widget.controlArea
         style = widget.style()
@@ -54,9 +53,7 @@ class Panel(QObject):
         grid.addWidget(self.choose, 0, 2)
         grid.setColumnStretch(1, 1)
 
-        self._state = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
-        self._state.setMinimumWidth(self._state.fontMetrics().averageCharWidth() * 50)
-        grid.addWidget(self._state, 1, 0, 1, 3)
+        grid.addWidget(widget.words, 1, 0, 1, 3)
         area.layout().addWidget(box)
 
         self.show_others = QPushButton("Show &other files", area, autoDefault=False, checkable=True)
@@ -67,7 +64,8 @@ class Panel(QObject):
         for part in (self.show_others, self.others):
             area.layout().addWidget(part)
 
-        self.cancel = _button("&Cancel", "Stop looking through the folder.")
+        self.cancel = widget.cancel_button
+        self.cancel.setToolTip("Stop looking through the folder.")
         row = QHBoxLayout()
         row.addStretch()
         row.addWidget(self.reload)
@@ -76,7 +74,6 @@ class Panel(QObject):
         order = (self.folder, self.choose, self.show_others, self.others, self.reload, self.cancel)
         for before, after in itertools.pairwise(order):
             QWidget.setTabOrder(before, after)
-        self.set_running(False, has_folder=False)
         self.list_others(None)
 
     def list_folders(self, folders: list[str], current: str | None) -> None:
@@ -105,21 +102,6 @@ class Panel(QObject):
             self.show_others.setChecked(False)
         self.show_others.setVisible(count > 0)
         self.others.setVisible(self.show_others.isChecked())
-
-    def tell(self, text: str) -> None:
-        """Show what is going on, or what has been found."""
-        if text:  # Orange clears its own status when a run ends: ours says what came out
-            self._state.setText(text)
-
-    @property
-    def told(self) -> str:
-        """What `tell` was last told."""
-        return str(self._state.text())
-
-    def set_running(self, is_running: bool, has_folder: bool) -> None:
-        """Enable what makes sense now."""
-        self.cancel.setEnabled(is_running)
-        self.reload.setEnabled(has_folder)
 
 
 def _button(text: str, tip: str) -> QPushButton:

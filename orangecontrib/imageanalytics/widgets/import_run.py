@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +13,8 @@ from orangecontrib.imageanalytics.sources.folders import walk
 
 if TYPE_CHECKING:
     from Orange.data import Table
-    from Orange.widgets.utils.concurrent import TaskState
 
-#: Seconds between two signs of progress: a signal for each would keep the GUI thread busy.
-_INTERVAL = 0.05
-
-
-class Interrupted(Exception):
-    """The run is not wanted any more."""
+    from orangecontrib.imageanalytics.widgets.background import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +47,14 @@ class Imported:
         return ", ".join(parts)
 
 
-def import_folder(places: list[str], state: TaskState) -> Imported:
+def import_folder(places: list[str], run: Run) -> Imported:
     """Look through a folder and build the table; runs in a thread.
 
     Parameters
     ----------
     places : list of str
         Where the folder may be; the first place where it is counts.
-    state : TaskState
+    run : Run
         Told the progress; says when to stop.
 
     Raises
@@ -72,41 +65,33 @@ def import_folder(places: list[str], state: TaskState) -> Imported:
         If the folder is not there or may not be read.
     """
     folder = next((place for place in places if Path(place).is_dir()), places[0])
-    importing = ImportImages(_Teller(state, folder))
+    importing = ImportImages(_Teller(run, folder))
     table, _ = importing(folder)
-    if state.is_interruption_requested():
-        raise Interrupted
+    run.check()
     return Imported(folder, table, importing.others)
 
 
 class _Teller:
-    """Tells how far it is, and ends a run that is not wanted any more."""
+    """Tells how far it is."""
 
-    def __init__(self, state: TaskState, folder: str) -> None:
-        self._state = state
+    def __init__(self, run: Run, folder: str) -> None:
+        self._run = run
         self._folder = folder
-        self._next = 0.0
         # Listing a folder takes a twentieth of the time that reading its files takes, so the end
         # is known early, and no list of all files has to be kept.
         self._total = DaemonThreads("count files").submit(self._count)
 
     def __call__(self, progress: Progress) -> None:
-        if self._state.is_interruption_requested():
-            raise Interrupted
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + _INTERVAL
         if self._total.done() and self._total.exception() is None:
             total = max(self._total.result(), progress.count)
-            self._state.set_status(f"{progress.count} of {total} files looked at")
-            self._state.set_progress_value(100 * progress.count / total)
+            words = f"{progress.count} of {total} files looked at"
+            self._run.tell(words, progress.count / total)
         else:
-            self._state.set_status(f"{progress.count} files looked at")
+            self._run.tell(f"{progress.count} files looked at")
 
     def _count(self) -> int:
-        interrupted = self._state.is_interruption_requested
-        return sum(1 for _ in itertools.takewhile(lambda _: not interrupted(), walk(self._folder)))
+        run = self._run
+        return sum(1 for _ in itertools.takewhile(lambda _: run.is_wanted, walk(self._folder)))
 
 
 def _counted(count: int, one: str, many: str) -> str:

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-from concurrent.futures import Executor
 from typing import Any
 
 from AnyQt.QtCore import QEvent
 from Orange.data import Table
 from Orange.widgets.settings import Setting
-from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
 from Orange.widgets.utils.sql import check_sql_input
-from Orange.widgets.widget import Input, Msg, Output, OWWidget
+from Orange.widgets.widget import Input, Msg, Output
 
 from orangecontrib.imageanalytics import tables
 from orangecontrib.imageanalytics.models import DEFAULT
-from orangecontrib.imageanalytics.outcome import (
-    EmbeddingConnectionError,
-    EmbeddingError,
-    ServerRefusedError,
-)
+from orangecontrib.imageanalytics.outcome import EmbeddingConnectionError, ServerRefusedError
 from orangecontrib.imageanalytics.widgets import migration
+from orangecontrib.imageanalytics.widgets.background import Background
 from orangecontrib.imageanalytics.widgets.embedding_panel import Panel
 from orangecontrib.imageanalytics.widgets.embedding_report import report
 from orangecontrib.imageanalytics.widgets.embedding_run import Finished, Request, embed
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
 
-class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
+class OWImageEmbedding(Background):
     """Embeds the images of a table with a pretrained network, here or on a server."""
 
     name = "Image Embedding"
@@ -44,31 +38,31 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         embeddings = Output("Embeddings", Table, default=True)
         skipped_images = Output("Skipped Images", Table)
 
-    class Error(OWWidget.Error):
+    class Error(Background.Error):
         no_image_attribute = Msg(
             "The data has no column of images: it must be a text or categorical meta attribute."
         )
         bad_address = Msg("{}")
         unreachable = Msg("{}")
         refused = Msg("{}")
-        failed = Msg("{}")
         no_memory = Msg("There is not enough memory for the embeddings of so many images.")
         unexpected = Msg("The embedding failed unexpectedly: {}")
 
-    class Warning(OWWidget.Warning):
+    class Warning(Background.Warning):
         no_data = Msg("The data has no rows.")
         consent = Msg("No image has been sent. Agree to send them, or choose a local embedder.")
         skipped = Msg("{}")
         server_lost = Msg("{} (Press Apply.)")
         model_files = Msg("{}")
 
-    class Information(OWWidget.Information):
+    class Information(Background.Information):
         no_such_model = Msg("There is no embedder '{}' here; {} is used.")
         cancelled = Msg("Cancelled. What was computed is kept: Apply goes on from there.")
 
     want_main_area = False
     resizing_enabled = False
     settings_version = 3  # above all that the public add-on has used
+    nothing = "Nothing is embedded."
 
     # The saved choices: what is really used is `attribute_used` and `model_used`.
     attribute: str | None = Setting(None)
@@ -77,8 +71,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
     auto_apply: bool = Setting(True)
 
     def __init__(self) -> None:
-        OWWidget.__init__(self)
-        ConcurrentWidgetMixin.__init__(self)
+        super().__init__()
         self.data: Table | None = None
         self.finished: Finished | None = None
         self.is_sent = False  # whether the outputs are those of `finished`
@@ -92,8 +85,6 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self.panel.instead.clicked.connect(self._use_default_instead)
         self.panel.automatically.toggled.connect(self._automatically_toggled)
         self.panel.apply.clicked.connect(self.apply)
-        self.panel.cancel.clicked.connect(self.cancel_run)
-        self.statusMessageChanged.connect(self.panel.tell)
         self.panel.automatically.setChecked(self.auto_apply)
         self._show_models()
         self._show_data()
@@ -173,7 +164,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
 
     def _inputs_changed(self) -> None:
         """End what runs; begin anew, unless the same has been computed or Apply is awaited."""
-        self._end_run()
+        self.cancel()
         self._clear_outcome()
         request = self._request()
         if request is not None and self._is_finished(request):
@@ -183,7 +174,7 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self._run(request)
         else:
             self._is_pending = True
-            self.panel.tell("Press Apply to embed the images.")
+            self.tell("Press Apply to embed the images.")
 
     def _is_finished(self, request: Request) -> bool:
         done = self.finished
@@ -207,17 +198,13 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
 
     def apply(self) -> None:
         """Run, whatever was computed before."""
-        self._end_run()
+        self.cancel()
         self._clear_outcome()
         self._run(self._request())
 
-    def cancel_run(self) -> None:
-        """End what runs, as the user wants."""
-        if self.task is not None:
-            self._end_run()
-            self._is_pending = True
-            self.Information.cancelled()
-            self.panel.tell("Cancelled.")
+    def on_cancelled(self) -> None:
+        """Let Apply be awaited."""
+        self._is_pending = True
 
     def _request(self) -> Request | None:
         """Say what would be computed now; None if something is missing for it."""
@@ -240,48 +227,28 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
         self._is_pending = False
         self._clear_outputs()
         if request is None:
-            self.panel.tell("Nothing is embedded." if self.data else "No data.")
+            self.tell("Nothing is embedded." if self.data else "No data.")
         elif request.host is not None and not user_settings().may_send_to(request.host):
             self.Warning.consent()
-            self.panel.tell("Waiting for your consent.")
+            self.tell("Waiting for your consent.")
         else:
-            self.panel.set_running(True)
-            self.panel.tell(f"Starting {request.title}...")
+            self.tell(f"Starting {request.title}...")
             self.start(embed, request)
-
-    def _end_run(self) -> None:
-        self.cancel()
-        self.panel.set_running(False)
 
     # ---- what comes out
 
-    def on_partial_result(self, result: object) -> None:
-        """There are none."""
-
     def on_done(self, result: Finished) -> None:
         """Send both tables."""
-        self.panel.set_running(False)
         self.finished = result
         self.is_sent = False
         self._show_outcome()
 
-    def on_exception(self, ex: Exception) -> None:
-        """Say what stopped the run."""
-        self.panel.set_running(False)
-        self.panel.tell(str(ex) if isinstance(ex, EmbeddingError) else "Nothing is embedded.")
-        if isinstance(ex, EmbeddingConnectionError):
-            self.Error.unreachable(ex)
-        elif isinstance(ex, ServerRefusedError):
-            self.Error.refused(ex)
-        elif isinstance(ex, EmbeddingError):
-            self.Error.failed(ex)
-        elif isinstance(ex, MemoryError):
-            self.Error.no_memory()
-        else:
-            self.Error.unexpected(str(ex) or type(ex).__name__, exc_info=ex)
-            # To Orange's reporter. Raised here, it would leave the widget marked as busy.
-            sys.excepthook(type(ex), ex, ex.__traceback__)
-        self.panel.instead.setVisible(isinstance(ex, (ConnectionError, ServerRefusedError)))
+    def explain(self, error: Exception) -> bool:
+        """Say what is wrong with the server, and offer a model that needs none."""
+        self.panel.instead.setVisible(isinstance(error, (ConnectionError, ServerRefusedError)))
+        self.Error.unreachable(error, shown=isinstance(error, EmbeddingConnectionError))
+        self.Error.refused(error, shown=isinstance(error, ServerRefusedError))
+        return isinstance(error, (EmbeddingConnectionError, ServerRefusedError))
 
     def _show_outcome(self) -> None:
         done = self.finished
@@ -290,24 +257,21 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
             self.Outputs.embeddings.send(done.embedded)
             self.Outputs.skipped_images.send(done.skipped)
             self.is_sent = True
-        self.panel.tell(done.summary)
+        self.tell(done.summary)
         self.Warning.skipped(done.skips, shown=done.n_skipped > 0)
         if done.lost:
             self.Warning.server_lost(done.lost)
         self.panel.instead.setVisible(bool(done.lost))
 
     def _clear_outcome(self) -> None:
+        self.clear_run_messages()
         for message in (
             self.Error.bad_address,
             self.Error.unreachable,
             self.Error.refused,
-            self.Error.failed,
-            self.Error.no_memory,
-            self.Error.unexpected,
             self.Warning.consent,
             self.Warning.skipped,
             self.Warning.server_lost,
-            self.Information.cancelled,
         ):
             message.clear()
         self.panel.instead.hide()
@@ -319,22 +283,9 @@ class OWImageEmbedding(OWWidget, ConcurrentWidgetMixin):
 
     # ---- the rest of a widget's life
 
-    def cancel(self) -> None:
-        """End what runs; its thread notices within a tenth of a second."""
-        if self.task is not None:
-            # The thread may outlive the widget, and needs this until it ends.
-            self.task.setParent(None)
-        super().cancel()
-
     def onDeleteWidget(self) -> None:
-        """End what runs, without waiting for its thread.
-
-        Orange's own `shutdown` waits: 160 ms in which the window would stand still.
-        """
+        """End what runs, and hear no more of the user's settings."""
         self.panel.destination.let_go()
-        self.cancel()
-        executor: Executor = self._ConcurrentMixin__executor
-        executor.shutdown(wait=False)
         super().onDeleteWidget()
 
     def send_report(self) -> None:

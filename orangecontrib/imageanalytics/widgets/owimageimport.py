@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,11 @@ from AnyQt.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent
 from AnyQt.QtWidgets import QFileDialog
 from Orange.data import Table
 from Orange.widgets.settings import Setting
-from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin
-from Orange.widgets.widget import Msg, Output, OWWidget
+from Orange.widgets.widget import Msg, Output
 
-from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
 from orangecontrib.imageanalytics.sources.regular_file import shown
 from orangecontrib.imageanalytics.widgets import recent_folders
+from orangecontrib.imageanalytics.widgets.background import Background
 from orangecontrib.imageanalytics.widgets.dropped_folder import dropped_folder
 from orangecontrib.imageanalytics.widgets.import_panel import Panel
 from orangecontrib.imageanalytics.widgets.import_run import Imported, import_folder
@@ -25,7 +23,7 @@ from orangecontrib.imageanalytics.widgets.import_run import Imported, import_fol
 _REPORTED = 100
 
 
-class OWImportImages(OWWidget, ConcurrentWidgetMixin):
+class OWImportImages(Background):
     """Makes a table of the images in a folder and in the folders in it."""
 
     name = "Import Images"
@@ -38,7 +36,7 @@ class OWImportImages(OWWidget, ConcurrentWidgetMixin):
     class Outputs:
         data = Output("Data", Table, default=True)
 
-    class Error(OWWidget.Error):
+    class Error(Background.Error):
         vanished = Msg(
             "There is no folder {}. It may have been moved, renamed or deleted, or its drive is "
             "not connected: choose it where it is now, or press Reload when it is back."
@@ -48,37 +46,30 @@ class OWImportImages(OWWidget, ConcurrentWidgetMixin):
         no_memory = Msg("There is not enough memory for a table of so many images.")
         unexpected = Msg("Looking through the folder failed unexpectedly: {}")
 
-    class Warning(OWWidget.Warning):
+    class Warning(Background.Warning):
         no_images = Msg("There are no images in this folder.")
         left_out = Msg("{} left out, because they cannot be read: {}")
 
-    class Information(OWWidget.Information):
+    class Information(Background.Information):
         cancelled = Msg("Cancelled. Reload looks through the folder again.")
 
     want_main_area = False
     resizing_enabled = False
     settings_version = 2
+    nothing = "No images."
 
     # What the workflow keeps, see `recent_folders.stored`; where that is now is `current`.
     folder: str | None = Setting(None, schema_only=True)
     recent_folders: list[str] = Setting([])
 
-    _ConcurrentMixin__executor: Executor
-
     def __init__(self) -> None:
-        OWWidget.__init__(self)
-        ConcurrentWidgetMixin.__init__(self)
-        # A network drive that hangs must keep neither the window nor Orange's exit waiting.
-        self._ConcurrentMixin__executor.shutdown(wait=False)
-        self._ConcurrentMixin__executor = DaemonThreads("import images")
+        super().__init__()
         self.imported: Imported | None = None
         self.current: str | None = None
         self.panel = Panel(self)
         self.panel.folder.activated.connect(self._folder_activated)
         self.panel.choose.clicked.connect(self._ask_for_folder)
         self.panel.reload.clicked.connect(self.reload)
-        self.panel.cancel.clicked.connect(self.cancel_run)
-        self.statusMessageChanged.connect(self.panel.tell)
         self.setAcceptDrops(True)
         self.reload()
 
@@ -144,14 +135,15 @@ class OWImportImages(OWWidget, ConcurrentWidgetMixin):
 
     def reload(self) -> None:
         """Look through the folder, whatever was found before."""
-        self._end_run()
+        self.cancel()
         self.Error.clear()
         self.Warning.clear()
         self.Information.clear()
         self._show(None)
+        self.panel.reload.setEnabled(self.folder is not None)
         if self.folder is None:
             self.panel.list_folders(self.recent_folders, None)
-            self.panel.tell("Choose a folder of images, or drop one on this window.")
+            self.tell("Choose a folder of images, or drop one on this window.")
             return
         if self.current is not None:
             places = [self.current]
@@ -159,33 +151,18 @@ class OWImportImages(OWWidget, ConcurrentWidgetMixin):
             places = recent_folders.candidates(self.folder, self._basedir, self.recent_folders)
         self.panel.list_folders(self.recent_folders, places[0] if places else self.folder)
         if not places:
-            self._fail(self.Error.vanished, self.folder)
+            self.Error.vanished(shown(self.folder))
+            self.tell(self.nothing)
             return
-        self.panel.set_running(True, has_folder=True)
-        self.panel.tell("Looking through the folder...")
+        self.tell("Looking through the folder...")
         self.start(import_folder, places)
-
-    def cancel_run(self) -> None:
-        """End what runs, as the user wants."""
-        if self.task is not None:
-            self._end_run()
-            self.Information.cancelled()
-            self.panel.tell("Cancelled.")
-
-    def _end_run(self) -> None:
-        self.cancel()
-        self.panel.set_running(False, has_folder=self.folder is not None)
-
-    def on_partial_result(self, result: object) -> None:
-        """There are none."""
 
     def on_done(self, result: Imported) -> None:
         """Send the table."""
-        self.panel.set_running(False, has_folder=True)
         self._keep(result.folder)
         self.panel.list_folders(self.recent_folders, result.folder)
         self._show(result)
-        self.panel.tell(f"{result.summary}.")
+        self.tell(f"{result.summary}.")
         self.Warning.no_images(shown=len(result.table) == 0)
         unreadable = result.others.unreadable
         if unreadable:
@@ -193,24 +170,16 @@ class OWImportImages(OWWidget, ConcurrentWidgetMixin):
             names = ", ".join(shown(name) for name, _ in unreadable[:5])
             self.Warning.left_out(count, names + (", ..." if len(unreadable) > 5 else ""))
 
-    def on_exception(self, ex: Exception) -> None:
+    def explain(self, error: Exception) -> bool:
         """Say what is wrong with the folder."""
-        folder = str(getattr(ex, "filename", None) or self.panel.folder.currentData())
-        if isinstance(ex, FileNotFoundError):
-            self._fail(self.Error.vanished, folder)
-        elif isinstance(ex, NotADirectoryError):
-            self._fail(self.Error.not_a_folder, folder)
-        elif isinstance(ex, OSError):
-            self._fail(self.Error.not_readable, folder, (ex.strerror or str(ex)).lower())
-        elif isinstance(ex, MemoryError):
-            self._fail(self.Error.no_memory)
-        else:
-            self._fail(self.Error.unexpected, str(ex) or type(ex).__name__, exc_info=ex)
-
-    def _fail(self, message: Any, *arguments: str, **more: Any) -> None:
-        message(*(shown(argument) for argument in arguments), **more)
-        self.panel.set_running(False, has_folder=True)
-        self.panel.tell("No images.")
+        folder = shown(str(getattr(error, "filename", None) or self.panel.folder.currentData()))
+        if isinstance(error, FileNotFoundError):
+            self.Error.vanished(folder)
+        elif isinstance(error, NotADirectoryError):
+            self.Error.not_a_folder(folder)
+        elif isinstance(error, OSError):
+            self.Error.not_readable(folder, shown((error.strerror or str(error)).lower()))
+        return isinstance(error, OSError)
 
     def _show(self, imported: Imported | None) -> None:
         self.imported = imported
@@ -220,23 +189,11 @@ class OWImportImages(OWWidget, ConcurrentWidgetMixin):
 
     # ---- the rest of a widget's life
 
-    def cancel(self) -> None:
-        """End what runs; its thread notices when the file it reads is read."""
-        if self.task is not None:
-            # The thread may outlive the widget, and needs this until it ends.
-            self.task.setParent(None)
-        super().cancel()
-
-    def onDeleteWidget(self) -> None:
-        """End what runs, without waiting for its thread."""
-        self.cancel()
-        super().onDeleteWidget()
-
     def send_report(self) -> None:
         """Say which folder was looked through, and what was found."""
         found = self.imported
         if found is None:
-            self.report_paragraph("Images", self.panel.told)
+            self.report_paragraph("Images", self.told)
             return
         folder = html.escape(shown(found.folder))
         self.report_items("Images", [("Folder", folder), ("Found", found.summary)])
