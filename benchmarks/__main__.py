@@ -30,6 +30,7 @@ PROGRAMS = (
     "models",
     "cache_hit",
     "stages",
+    "similarity",
 )
 _TARGET = ROOT / "bench"
 #: Seconds that a program may take, and with --full.

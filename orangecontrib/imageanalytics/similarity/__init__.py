@@ -1,0 +1,24 @@
+"""Vectors -> neighbours, groups of near duplicates, ranks: for float matrices, without Orange.
+
+The rest of the package sees this file alone. Behind it are `space` (vectors as the matrix products
+need them, and distances), `neighbours` (the k nearest of each), `pairs` (all within a distance),
+`grouping` (pairs -> groups, at any distance at once) and `ranking` (all by how alike they are).
+"""
+
+from orangecontrib.imageanalytics.similarity.grouping import MergeTree, group
+from orangecontrib.imageanalytics.similarity.neighbours import Neighbours, nearest
+from orangecontrib.imageanalytics.similarity.pairs import Pairs, pairs_within
+from orangecontrib.imageanalytics.similarity.ranking import rank, rank_by
+from orangecontrib.imageanalytics.similarity.space import Metric
+
+__all__ = [
+    "MergeTree",
+    "Metric",
+    "Neighbours",
+    "Pairs",
+    "group",
+    "nearest",
+    "pairs_within",
+    "rank",
+    "rank_by",
+]
