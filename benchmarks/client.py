@@ -28,6 +28,7 @@ from benchmarks.loopback_server import Counts
 from benchmarks.program import ROOT, Scope, run, say
 from benchmarks.timing import in_turns, processor_seconds, seconds
 from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.models.catalogue import MODELS
 from orangecontrib.imageanalytics.server_client import protocol
@@ -116,15 +117,15 @@ class _Encoding:
     def __init__(self, paths: list[str]) -> None:
         self._files = cycle([Path(path).read_bytes() for path in paths])
         self._count = min(100, len(paths))
-        job = protocol.JpegJob(_MODEL.input_size)
+        job = protocol.JpegJob(Squash(*_MODEL.input_size))
         self._job = job
-        self.jpegs = [job(pixels.decode(file, job.size)) for file in islice(self._files, 100)]
+        self.jpegs = [job(pixels.decode(file, job.fit)) for file in islice(self._files, 100)]
 
     def __call__(self) -> float:
         """Processor seconds per image for the next few images."""
         files = list(islice(self._files, self._count))
         begun = time.process_time()
-        images = [pixels.decode(file, self._job.size) for file in files]
+        images = [pixels.decode(file, self._job.fit) for file in files]
         for image in images:
             self._job(image)
         return (time.process_time() - begun) / self._count

@@ -17,6 +17,7 @@ from benchmarks.figure import Figure
 from benchmarks.program import Scope, run
 from benchmarks.timing import in_turns, processor_seconds, seconds
 from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.model_file.onnx_model import OnnxModel
 from orangecontrib.imageanalytics.models.catalogue import MODELS
@@ -87,7 +88,7 @@ class _TightLoop:
         """Seconds per image for the next few images."""
         contents = [Path(path).read_bytes() for path in islice(self._paths, self._count)]
         begun, spent = time.perf_counter(), time.process_time()
-        images = [pixels.decode(content, _MODEL.input_size) for content in contents]
+        images = [pixels.decode(content, Squash(*_MODEL.input_size)) for content in contents]
         for image in images:
             self._model(image[None])
         self._spent.append((time.process_time() - spent) / self._count)

@@ -31,6 +31,7 @@ from benchmarks.figure import Figure
 from benchmarks.program import ROOT, Scope, environment, run, say
 from benchmarks.timing import processor_seconds
 from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.embedder import BytesTask
 from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
 from orangecontrib.imageanalytics.models.catalogue import MODELS
@@ -66,7 +67,7 @@ def measure(scope: Scope) -> list[Figure]:
 def _jpegs(folder: Path) -> list[bytes]:
     """Images as the client sends them."""
     return [
-        pixels.encode_jpeg(pixels.decode(Path(path).read_bytes(), _MODEL.input_size))
+        pixels.encode_jpeg(pixels.decode(Path(path).read_bytes(), Squash(*_MODEL.input_size)))
         for path in photos.make(folder / "photos", 0.3, _IMAGES)
     ]
 

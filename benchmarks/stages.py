@@ -19,7 +19,8 @@ from benchmarks.figure import Figure
 from benchmarks.program import Scope, run
 from benchmarks.timing import processor_seconds, seconds
 from orangecontrib.imageanalytics import sources
-from orangecontrib.imageanalytics.decoding import jpeg, pixels, squash
+from orangecontrib.imageanalytics.decoding import jpeg, pixels, resize
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.model_file.onnx_model import OnnxModel
 from orangecontrib.imageanalytics.models.catalogue import MODELS
@@ -53,8 +54,8 @@ def _stages(paths: list[str]) -> dict[str, float]:
     """Milliseconds for an image, by stage."""
     assert _MODEL.weights is not None
     model = OnnxModel(_MODEL.weights)
-    size = _MODEL.input_size
-    least = (pixels._JPEG_GAP * size[0], pixels._JPEG_GAP * size[1])
+    fit = Squash(*_MODEL.input_size)
+    least = (int(fit.jpeg_gap * fit.height), int(fit.jpeg_gap * fit.width))
     contents = [Path(path).read_bytes() for path in paths]
     headers = [jpeg.header(content) for content in contents]
     assert all(headers)
@@ -65,13 +66,13 @@ def _stages(paths: list[str]) -> dict[str, float]:
         return jpeg.decode(contents[index], header, "RGB", least)
 
     pictures = [decoded(index) for index in range(len(paths))]
-    inputs = [pixels.decode(content, size)[None] for content in contents]
+    inputs = [pixels.decode(content, fit)[None] for content in contents]
     stages: dict[str, Callable[[int], object]] = {
         "reading": lambda i: sources.read_file(paths[i]),
         "hashing": lambda i: sources.content_hash(contents[i]),
-        "decoding": lambda i: pixels.decode(contents[i], size),
+        "decoding": lambda i: pixels.decode(contents[i], fit),
         "of which libjpeg": decoded,
-        "and Lanczos": lambda i: squash.squash(pictures[i], size, 1),  # type: ignore[arg-type]
+        "and Lanczos": lambda i: resize.resize(pictures[i], fit, 1),  # type: ignore[arg-type]
         "network": lambda i: model(inputs[i]),
     }
     return {name: 1000 * _median(stage, len(paths)) for name, stage in stages.items()}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.outcome import ModelFileError
 
 SEGFAULT, HANG = (255, 0, 0), (0, 255, 0)
@@ -19,7 +20,7 @@ SEGFAULT, HANG = (255, 0, 0), (0, 255, 0)
 class MeanColour:
     """Gives an image's mean colour; takes some pixels for orders to crash or hang."""
 
-    size: tuple[int, int] = (8, 8)
+    fit: Squash = Squash(8, 8)  # noqa: RUF009 - it is frozen
     pause: float = 0.0
 
     def prepare(self) -> None:

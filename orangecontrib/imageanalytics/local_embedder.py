@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.embedder import Result, Task
 from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.model_file.onnx_model import ModelSpec, OnnxModel
@@ -25,7 +26,7 @@ class OnnxJob:
     """Computes an image's embedding with a model, in the version that it was specified in."""
 
     spec: ModelSpec
-    size: tuple[int, int]
+    fit: Squash
 
     def prepare(self) -> None:
         """Load the model; a ModelFileError says what is wrong with it."""
@@ -75,7 +76,7 @@ class LocalEmbedder:
         if provider != "cpu":
             self.fingerprint += f" {provider}"
         self.dimension = model.dimension
-        job = OnnxJob(spec, model.input_size)
+        job = OnnxJob(spec, Squash(*model.input_size))
         self._engine = Engine(job, executor=executor, workers=workers)
 
     #: Nothing is ever lost half-way here, unlike with a server.

@@ -20,6 +20,7 @@ import numpy as np
 from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
 from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, PixelsTask, Result, Task
 from orangecontrib.imageanalytics.engine import worker
 from orangecontrib.imageanalytics.outcome import Embedded, Outcome, Skipped
@@ -233,7 +234,7 @@ class Pipeline:
 
     def _use_picture(self, image: _Image, picture: Picture) -> None:
         try:
-            ready = pixels.from_picture(picture.image, self._model.input_size)
+            ready = pixels.from_picture(picture.image, Squash(*self._model.input_size))
         except pixels.Unreadable as fault:
             self._finish(image, fault.skipped)
             return

@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from typing import TYPE_CHECKING
 
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.embedder import Result, Task
 from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.outcome import Skipped
@@ -101,7 +102,7 @@ class ServerEmbedder:
         self._policy = policy or Policy()
         self.capacity = _AHEAD * self._policy.most_at_once
         self._chance = chance
-        self._engine = engine or Engine(JpegJob(model.input_size))
+        self._engine = engine or Engine(JpegJob(Squash(*model.input_size)))
         self._connections = Connections(address, model.id, headers, self._policy)
         if token and protocol.is_exposed(address):
             _log.warning(

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from orangecontrib.imageanalytics.decoding import jpeg, pixels
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.decoding.pixels import (
     NeedsMemory,
     Unreadable,
@@ -25,6 +26,7 @@ from orangecontrib.imageanalytics.outcome import InputTypeError, Reason
 from tests import awkward
 
 SIZE = (48, 80)  # not square, so that height and width cannot be exchanged unnoticed
+FIT = Squash(*SIZE)
 
 #: How far pixels may be off on average, of 255: what lossy formats, palettes and dithering cost.
 _TOLERANCES = {"bilevel": 12, "steps": 25}
@@ -45,7 +47,7 @@ def expected(kind: str) -> np.ndarray:
 
 def reason(data: bytes) -> Reason | None:
     try:
-        decode(data, SIZE)
+        decode(data, FIT)
     except Unreadable as fault:
         return fault.skipped.reason
     return None
@@ -53,7 +55,7 @@ def reason(data: bytes) -> Reason | None:
 
 def detail(data: bytes) -> str:
     with pytest.raises(Unreadable) as fault:
-        decode(data, SIZE)
+        decode(data, FIT)
     return fault.value.skipped.detail
 
 
@@ -79,7 +81,7 @@ class TestCorpus:
         wrong = {}
         for case in corpus:
             if case.expected is None and case.seen:
-                got = decode(Path(case.path).read_bytes(), SIZE)
+                got = decode(Path(case.path).read_bytes(), FIT)
                 off = np.abs(got - expected(case.seen)).mean()
                 if off > _TOLERANCES.get(case.seen, 4):
                     wrong[case.path] = off
@@ -88,7 +90,7 @@ class TestCorpus:
     def test_the_same_file_always_gives_the_same_pixels(self, corpus):
         for case in corpus[:60:3]:
             data = Path(case.path).read_bytes()
-            assert np.array_equal(decode(data, SIZE), decode(data, SIZE))
+            assert np.array_equal(decode(data, FIT), decode(data, FIT))
 
     def test_every_skip_says_in_one_short_line_what_is_wrong(self, corpus):
         for case in corpus:
@@ -102,14 +104,14 @@ class TestCorpus:
             if case.expected is None:
                 data = Path(case.path).read_bytes()
                 with pytest.raises(NeedsMemory) as need:
-                    decode(data, SIZE, allowance=1)
+                    decode(data, FIT, allowance=1)
                 assert len(data) < need.value.cost < pixels.BUDGET / 2
 
 
 class TestResult:
     @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF"])
     def test_is_a_writable_contiguous_array_of_bytes(self, kind):
-        got = decode(awkward.encoded(awkward.scene(), kind), SIZE)
+        got = decode(awkward.encoded(awkward.scene(), kind), FIT)
         assert got.shape == (*SIZE, 3)
         assert got.dtype == np.uint8
         assert got.flags.c_contiguous
@@ -117,21 +119,25 @@ class TestResult:
 
     def test_a_small_image_is_what_plain_pillow_makes_of_it(self):
         scene = awkward.scene()
-        assert np.array_equal(decode(awkward.encoded(scene, "PNG"), SIZE), seen(scene))
+        assert np.array_equal(decode(awkward.encoded(scene, "PNG"), FIT), seen(scene))
 
     @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP"])
     def test_a_large_image_differs_hardly_from_what_plain_pillow_makes_of_it(self, kind):
         data = awkward.encoded(awkward.scene().resize((2500, 1800)), kind)
-        off = decode(data, (227, 227)) - seen(Image.open(io.BytesIO(data)), (227, 227))
+        off = decode(data, Squash(227, 227)) - seen(Image.open(io.BytesIO(data)), (227, 227))
         assert np.sqrt((off**2).mean()) < 1
 
     def test_enlarging_works(self):
-        assert decode(awkward.encoded(awkward.scene(), "JPEG"), (500, 700)).shape == (500, 700, 3)
+        assert decode(awkward.encoded(awkward.scene(), "JPEG"), Squash(500, 700)).shape == (
+            500,
+            700,
+            3,
+        )
 
     def test_the_whole_picture_is_squashed_not_cropped(self):
         wide = Image.new("RGB", (900, 30), "red")
         wide.paste((0, 0, 255), (450, 0, 900, 30))
-        got = decode(awkward.encoded(wide, "PNG"), (64, 64))
+        got = decode(awkward.encoded(wide, "PNG"), Squash(64, 64))
         assert (got[:, :28] == (255, 0, 0)).all()
         assert (got[:, 36:] == (0, 0, 255)).all()
 
@@ -141,12 +147,12 @@ class TestTransparency:
         """As they do when colours are resized without being multiplied by their opacity."""
         image = Image.new("RGBA", (400, 400), (255, 0, 0, 0))
         image.paste((0, 0, 0, 255), (200, 0, 400, 400))
-        got = decode(awkward.encoded(image, "PNG"), (33, 33)).astype(int)
+        got = decode(awkward.encoded(image, "PNG"), Squash(33, 33)).astype(int)
         assert np.ptp(got, axis=-1).max() == 0  # from white to black, nothing of the red
 
     def test_half_opaque_black_on_white_is_grey(self):
         image = Image.new("RGBA", (50, 50), (0, 0, 0, 128))
-        assert abs(int(decode(awkward.encoded(image, "PNG"), SIZE)[5, 5, 0]) - 127) <= 1
+        assert abs(int(decode(awkward.encoded(image, "PNG"), FIT)[5, 5, 0]) - 127) <= 1
 
 
 class TestDepth:
@@ -156,11 +162,11 @@ class TestDepth:
         image = awkward.scene() if colour_type else awkward.scene().convert("L")
         values = np.asarray(image)
         deep = awkward.png(values.astype(np.uint16) * scale, colour_type)
-        assert np.abs(decode(deep, SIZE) - seen(image)).max() <= 2
+        assert np.abs(decode(deep, FIT) - seen(image)).max() <= 2
 
     def test_a_16_bit_ramp_keeps_its_contrast(self):
         ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256)
-        got = decode(awkward.png(ramp, 0), (64, 64))
+        got = decode(awkward.png(ramp, 0), Squash(64, 64))
         assert got[0].max() < 8
         assert got[-1].min() > 247
         assert len(np.unique(got)) > 50
@@ -175,7 +181,7 @@ class TestDepth:
             awkward.png(values, 2),
             awkward.tiff(values, photometric=2, byte_order=order),
         ):
-            assert np.abs(decode(data, (20, 30)) - right).max() <= 1.01
+            assert np.abs(decode(data, Squash(20, 30)) - right).max() <= 1.01
 
     def test_deep_colours_whose_low_bytes_cannot_be_read_are_skipped(self):
         """Premultiplied ones: Pillow divides by the high byte of the opacity."""
@@ -187,17 +193,17 @@ class TestDepth:
 
     @pytest.mark.parametrize("value", [0.0, 3.5, float("nan"), float("inf")])
     def test_floats_that_are_all_the_same_are_black(self, value):
-        assert not decode(awkward.tiff(np.full((9, 9), value, np.float32)), SIZE).any()
+        assert not decode(awkward.tiff(np.full((9, 9), value, np.float32)), FIT).any()
 
     def test_huge_floats_do_not_overflow(self):
         ramp = np.linspace(-3e38, 3e38, 100, dtype=np.float32).reshape(1, -1).repeat(10, axis=0)
-        got = decode(awkward.tiff(ramp), (10, 100))
+        got = decode(awkward.tiff(ramp), Squash(10, 100))
         assert got[0, 0, 0] < 10
         assert got[0, -1, 0] > 245
 
     def test_integers_of_16_bits_and_of_32_bits_alike_go_by_the_depth_of_their_maximum(self):
         grey = np.asarray(awkward.scene().convert("L")).astype(np.int32) * 4
-        assert np.abs(decode(awkward.tiff(grey), SIZE) - expected("grey")).max() < 3
+        assert np.abs(decode(awkward.tiff(grey), FIT) - expected("grey")).max() < 3
 
 
 @pytest.fixture(scope="module")
@@ -216,22 +222,22 @@ class TestJpeg:
             assert reason(whole[:cut] + b"\xff\xd9") == Reason.DAMAGED
 
     def test_a_missing_end_marker_alone_does_no_harm(self, large):
-        assert np.array_equal(decode(large[:-2], SIZE), decode(large, SIZE))
+        assert np.array_equal(decode(large[:-2], FIT), decode(large, FIT))
 
     def test_harmless_complaints_do_not_hide_harmful_ones(self, large):
         old_version = large[:11] + b"\0\0" + large[13:]
-        assert np.array_equal(decode(old_version, SIZE), decode(large, SIZE))
+        assert np.array_equal(decode(old_version, FIT), decode(large, FIT))
         assert reason(old_version[:9000]) == Reason.DAMAGED
         assert reason(old_version[:9000] + b"\xff\xd9") == Reason.DAMAGED
 
     def test_an_unknown_transform_of_adobe_does_no_harm(self, large):
         adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x05"
-        assert np.array_equal(decode(large[:2] + adobe + large[2:], SIZE), decode(large, SIZE))
+        assert np.array_equal(decode(large[:2] + adobe + large[2:], FIT), decode(large, FIT))
 
     def test_wrong_parameters_of_the_scan_do_no_harm(self, large):
         at = large.index(b"\0\x3f\0", large.index(b"\xff\xda"))
         wrong = large[:at] + b"\0\0\0" + large[at + 3 :]
-        assert np.array_equal(decode(wrong, SIZE), decode(large, SIZE))
+        assert np.array_equal(decode(wrong, FIT), decode(large, FIT))
 
     def test_is_decoded_at_least_twice_as_large_as_the_target(self, large):
         header = jpeg.header(large)
@@ -246,7 +252,7 @@ class TestJpeg:
         thumbnail = awkward.encoded(Image.new("RGB", (40, 30), "red"), "JPEG", progressive=True)
         segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 8) + b"Exif\0\0" + thumbnail
         data = large[:2] + segment + large[2:]
-        assert np.array_equal(decode(data, SIZE), decode(large, SIZE))
+        assert np.array_equal(decode(data, FIT), decode(large, FIT))
 
 
 class TestOtherFormats:
@@ -255,7 +261,7 @@ class TestOtherFormats:
         passes = [(1, 1), (1, 1), (1, 2), (2, 2), (2, 4), (4, 4), (4, 8)]
         rows = [b"\0" + b"\xc8" * width for count, width in passes for _ in range(count)]
         whole, short = (_interlaced(b"".join(given)) for given in (rows, rows[: -passes[-1][0]]))
-        assert (decode(whole, SIZE) == 200).all()
+        assert (decode(whole, FIT) == 200).all()
         assert reason(short) == Reason.DAMAGED
 
     def test_a_png_that_is_black_at_its_end_is_no_reason_to_skip_it(self):
@@ -279,7 +285,7 @@ class TestOtherFormats:
         monkeypatch.setattr(subprocess, "check_call", lambda *_, **__: pytest.fail("it was run"))
         assert reason(eps) == Reason.UNSUPPORTED
         with pytest.raises(Unreadable):
-            from_picture(Image.open(io.BytesIO(eps)), SIZE)
+            from_picture(Image.open(io.BytesIO(eps)), FIT)
 
     @pytest.mark.parametrize(
         ("data", "named"),
@@ -307,16 +313,16 @@ class TestLimits:
     def test_more_memory_than_allowed_is_told_before_decoding(self):
         data = awkward.encoded(awkward.scene().resize((3000, 2000)), "PNG", compress_level=1)
         with pytest.raises(NeedsMemory) as need:
-            decode(data, SIZE, allowance=20_000_000)
+            decode(data, FIT, allowance=20_000_000)
         assert 24_000_000 < need.value.cost < 48_000_000
-        assert decode(data, SIZE, allowance=need.value.cost).shape == (*SIZE, 3)
+        assert decode(data, FIT, allowance=need.value.cost).shape == (*SIZE, 3)
 
     def test_a_large_jpeg_is_cheap_unless_it_is_progressive(self):
         large = awkward.scene().resize((4000, 3000))
         costs = {}
         for progressive in (False, True):
             with pytest.raises(NeedsMemory) as need:
-                decode(awkward.encoded(large, "JPEG", progressive=progressive), SIZE, allowance=1)
+                decode(awkward.encoded(large, "JPEG", progressive=progressive), FIT, allowance=1)
             costs[progressive] = need.value.cost
         assert costs[False] < 12_000_000
         assert costs[True] > 36_000_000  # the coefficients: 2 bytes, one and a half times
@@ -324,10 +330,10 @@ class TestLimits:
     def test_more_pixels_than_the_limit_are_too_large(self):
         data = awkward.encoded(awkward.scene(), "PNG")
         with pytest.raises(Unreadable) as fault:
-            decode(data, SIZE, max_pixels=10_000)
+            decode(data, FIT, max_pixels=10_000)
         assert fault.value.skipped.reason == Reason.TOO_LARGE
         assert "160 x 96" in fault.value.skipped.detail
-        assert decode(data, SIZE, max_pixels=160 * 96) is not None
+        assert decode(data, FIT, max_pixels=160 * 96) is not None
 
     def test_a_picture_beyond_pillows_limit_is_decoded_if_it_fits_ours(self):
         """200 megapixels of one bit are 400 MB at most; Pillow stops at 179 megapixels."""
@@ -335,7 +341,7 @@ class TestLimits:
         data = awkward.png_of(rows, (20_000, 10_000), 1, 0)
         with pytest.raises(Image.DecompressionBombError):
             Image.open(io.BytesIO(data))
-        assert decode(data, SIZE).shape == (*SIZE, 3)
+        assert decode(data, FIT).shape == (*SIZE, 3)
 
     @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
     @pytest.mark.parametrize("kind", ["rgb", "rgba", "deep", "progressive", "webp"])
@@ -351,7 +357,7 @@ class TestLimits:
         }[kind]()
         (tmp_path / "image").write_bytes(data)
         with pytest.raises(NeedsMemory) as need:
-            decode(data, (227, 227), allowance=1)
+            decode(data, Squash(227, 227), allowance=1)
         done = subprocess.run(
             [sys.executable, "-c", _PEAK, tmp_path / "image"],
             check=True,
@@ -366,15 +372,16 @@ import pathlib, re, sys
 import numpy as np
 from PIL import Image
 from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics.decoding.fit import Squash
 
 def peak():
     status = pathlib.Path("/proc/self/status").read_text()
     return 1024 * int(re.search("VmHWM:\\s+([0-9]+) kB", status)[1])
 
 Image.init()
-pixels.from_picture(np.zeros((600, 600, 4), np.uint8), (227, 227))
+pixels.from_picture(np.zeros((600, 600, 4), np.uint8), Squash(227, 227))
 before = peak()
-pixels.decode(pathlib.Path(sys.argv[1]).read_bytes(), (227, 227))
+pixels.decode(pathlib.Path(sys.argv[1]).read_bytes(), Squash(227, 227))
 print(peak() - before)
 """
 
@@ -384,13 +391,13 @@ class TestPictures:
         scene = awkward.scene()
         for image in (scene, scene.convert("L"), awkward.with_alpha(scene)):
             assert np.array_equal(
-                from_picture(np.asarray(image), SIZE), decode(awkward.encoded(image, "PNG"), SIZE)
+                from_picture(np.asarray(image), FIT), decode(awkward.encoded(image, "PNG"), FIT)
             )
 
     def test_an_array_may_be_a_view(self):
         pixels_ = np.asarray(awkward.scene())
         assert np.array_equal(
-            from_picture(pixels_[::-1, ::-1], SIZE), from_picture(pixels_[::-1, ::-1].copy(), SIZE)
+            from_picture(pixels_[::-1, ::-1], FIT), from_picture(pixels_[::-1, ::-1].copy(), FIT)
         )
 
     @pytest.mark.parametrize(
@@ -404,7 +411,7 @@ class TestPictures:
         before = (image.mode, image.size, image.tobytes(), dict(image.info))
         kind = "grey" if mode in ("1", "L", "LA", "La") else "colour"
         tolerance = 12 if mode in ("1", "P") else 4
-        assert np.abs(from_picture(image, SIZE) - expected(kind)).mean() < tolerance
+        assert np.abs(from_picture(image, FIT) - expected(kind)).mean() < tolerance
         assert (image.mode, image.size, image.tobytes(), dict(image.info)) == before
 
     @pytest.mark.parametrize("mode", ["I", "F", "I;16", "I;16L", "I;16B"])
@@ -412,12 +419,12 @@ class TestPictures:
         grey = np.asarray(awkward.scene().convert("L")).astype(np.uint16) * 257
         kinds = {"I": "<i4", "F": "<f4", "I;16B": ">u2"}
         image = Image.frombytes(mode, awkward.SIZE, grey.astype(kinds.get(mode, "<u2")).tobytes())
-        assert np.abs(from_picture(image, SIZE) - expected("grey")).mean() < 1
+        assert np.abs(from_picture(image, FIT) - expected("grey")).mean() < 1
 
     def test_lab_is_shown_in_its_colours(self):
         """Red in CIELAB is 54, 81, 70; Pillow keeps a and b shifted by 128, L times 2.55."""
         red = Image.merge("LAB", [Image.new("L", (5, 5), value) for value in (138, 209, 198)])
-        red, green, blue = from_picture(red, SIZE)[0, 0].astype(int)
+        red, green, blue = from_picture(red, FIT)[0, 0].astype(int)
         assert red > 200
         assert max(green, blue) < 90
 
@@ -427,7 +434,7 @@ class TestPictures:
         stored = awkward.scene().transpose(Image.Transpose.ROTATE_90)
         stored.save(tmp_path / "turned.png", exif=exif)
         with Image.open(tmp_path / "turned.png") as image:
-            assert np.abs(from_picture(image, SIZE) - expected("colour")).mean() < 1
+            assert np.abs(from_picture(image, FIT) - expected("colour")).mean() < 1
 
     def test_an_opened_file_that_is_cut_off_is_damaged(self, tmp_path):
         data = awkward.encoded(awkward.scene(), "PNG")
@@ -435,13 +442,13 @@ class TestPictures:
             Image.open(io.BytesIO(data[: len(data) // 2])) as image,
             pytest.raises(Unreadable) as fault,
         ):
-            from_picture(image, SIZE)
+            from_picture(image, FIT)
         assert fault.value.skipped.reason == Reason.DAMAGED
 
     @pytest.mark.parametrize("shape", [(0, 5), (5, 0, 3), (0, 0, 4)])
     def test_an_array_without_pixels_is_skipped(self, shape):
         with pytest.raises(Unreadable) as fault:
-            from_picture(np.zeros(shape, np.uint8), SIZE)
+            from_picture(np.zeros(shape, np.uint8), FIT)
         assert fault.value.skipped.reason == Reason.NOT_AN_IMAGE
 
     @pytest.mark.parametrize(
@@ -458,7 +465,7 @@ class TestPictures:
     )
     def test_what_is_no_picture_is_an_error_of_the_caller(self, given):
         with pytest.raises(InputTypeError, match="array"):
-            from_picture(given, SIZE)
+            from_picture(given, FIT)
 
 
 class TestSurroundings:
@@ -473,7 +480,7 @@ class TestSurroundings:
 
         before = state()
         for _, data, _ in itertools.islice(awkward.good(), 20):
-            decode(data, SIZE)
+            decode(data, FIT)
         for _, data, _ in awkward.too_large():
             assert reason(data) == Reason.TOO_LARGE
         assert state() == before
@@ -490,7 +497,7 @@ class TestSurroundings:
         assert not modules & unwanted
 
     def test_what_is_encoded_for_a_server_is_nearly_what_was_decoded(self):
-        got = decode(awkward.encoded(awkward.scene(), "PNG"), (224, 224))
+        got = decode(awkward.encoded(awkward.scene(), "PNG"), Squash(224, 224))
         data = pixels.encode_jpeg(got)
         with Image.open(io.BytesIO(data)) as image:
             assert image.format == "JPEG"

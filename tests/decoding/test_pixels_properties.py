@@ -9,11 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.decoding.pixels import Unreadable, decode
 from orangecontrib.imageanalytics.outcome import Skipped
 from tests import awkward
 
 SIZE = (24, 31)
+FIT = Squash(*SIZE)
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL", "ignore::Warning:PIL")
 
@@ -31,7 +33,7 @@ quickly = settings(max_examples=300, deadline=None, suppress_health_check=[Healt
 def outcome(data: bytes) -> Skipped | None:
     """Decode; anything but an array of the right shape or a reason fails the test."""
     try:
-        got = decode(data, SIZE)
+        got = decode(data, FIT)
     except Unreadable as fault:
         assert isinstance(fault.skipped, Skipped)
         assert fault.skipped.detail.isprintable()
@@ -49,7 +51,7 @@ def test_a_cut_file_is_whole_in_what_is_seen_or_skipped(name, share):
     whole = files()[name]
     cut = whole[: int(share * len(whole))]
     if outcome(cut) is None:
-        assert np.abs(decode(cut, SIZE).astype(int) - decode(whole, SIZE)).max() <= 2
+        assert np.abs(decode(cut, FIT).astype(int) - decode(whole, FIT)).max() <= 2
 
 
 @quickly

@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.embedder import BytesTask, FileTask
 from orangecontrib.imageanalytics.engine import Engine, worker
 from orangecontrib.imageanalytics.engine.pool import WorkerPool
@@ -183,7 +184,7 @@ def undisturbed(image: bytes) -> np.ndarray:
     """What an undisturbed run gives."""
     from orangecontrib.imageanalytics.decoding import pixels
 
-    return MeanColour()(pixels.decode(image, (8, 8)))
+    return MeanColour()(pixels.decode(image, Squash(8, 8)))
 
 
 def test_a_model_that_cannot_be_loaded_stops_everything():

@@ -16,6 +16,7 @@ from PIL import Image
 
 from orangecontrib.imageanalytics import __version__
 from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.embedder import FileTask
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
@@ -159,7 +160,7 @@ def test_oranges_own_client_speaks_to_it(server, vgg16, photos, tmp_path, monkey
 
     class Communicator(ServerEmbedderCommunicator):
         async def _encode_data_instance(self, data_instance):
-            return pixels.encode_jpeg(pixels.decode(data_instance.read_bytes(), (224, 224)))
+            return pixels.encode_jpeg(pixels.decode(data_instance.read_bytes(), Squash(224, 224)))
 
     communicator = Communicator("vgg16", 10, server, "image")
     communicator.content_type = "image/jpeg"

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.outcome import EmbeddingError
 from orangecontrib.imageanalytics.server_client.answer import (
     AnswerReader,
@@ -145,7 +146,7 @@ def test_the_fingerprint_tells_servers_models_and_sizes_apart() -> None:
 def test_pixels_are_sent_as_a_jpeg_that_keeps_their_colours() -> None:
     pixels = np.zeros((64, 64, 3), np.uint8)
     pixels[:, 31:] = (255, 0, 0)  # chroma subsampling would smear the edge
-    job = JpegJob((64, 64))
+    job = JpegJob(Squash(64, 64))
     job.prepare()
     with Image.open(io.BytesIO(job(pixels))) as image:
         assert image.format == "JPEG"

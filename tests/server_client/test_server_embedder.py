@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 import pytest
 
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, Result
 from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.models.catalogue import MODELS
@@ -133,7 +134,7 @@ def make(executor: ThreadPoolExecutor) -> Iterator[Make]:
 
     def make(server: MisbehavingServer | str, policy: Policy = POLICY, **kwargs: object) -> object:
         url = server if isinstance(server, str) else server.url
-        engine = Engine(JpegJob(MODEL.input_size), executor=executor)
+        engine = Engine(JpegJob(Squash(*MODEL.input_size)), executor=executor)
         embedder = ServerEmbedder(MODEL, url, policy=policy, engine=engine, **kwargs)  # type: ignore[arg-type]
         embedders.append(embedder)
         return embedder
@@ -712,7 +713,7 @@ def test_closing_returns_at_once_and_leaves_nothing(make: Make, behaviour: Behav
 @pytest.mark.usefixtures("no_new_workers")
 def test_closing_ends_processes_and_sockets() -> None:
     with MisbehavingServer(always(hangs)) as server:
-        engine = Engine(JpegJob(MODEL.input_size), workers=1)
+        engine = Engine(JpegJob(Squash(*MODEL.input_size)), workers=1)
         embedder = ServerEmbedder(MODEL, server.url, engine=engine)
         futures = submit(embedder)
         wait_until(lambda: len(server.requests) >= 8)
@@ -763,7 +764,7 @@ def test_a_fault_of_ours_is_raised_instead_of_hanging(executor: ThreadPoolExecut
             return 17  # type: ignore[return-value]
 
     with MisbehavingServer() as server:
-        engine = Engine(Wrong(MODEL.input_size), executor=executor)
+        engine = Engine(Wrong(Squash(*MODEL.input_size)), executor=executor)
         embedder = ServerEmbedder(MODEL, server.url, engine=engine)
         with pytest.raises(TypeError):
             submit(embedder, range(3))[0].result(timeout=30)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.decoding import contrast, squash
+from orangecontrib.imageanalytics.decoding import contrast, resize
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -49,11 +49,21 @@ _DEEP_COLOUR_KEY = 30
 #: A JPEG's pixels as they come out of the decoder, and as Pillow takes them.
 _JPEG = {"L": 2, "RGB": 7, "CMYK": 12}
 
+#: What a pixel of the result takes: resized, with its colours no longer premultiplied, turned
+#: upright, and as an array.
+_RESULT = 16
+
 #: Whatever does not grow with the picture.
 _FIXED = 6_500_000
 
 
-def estimate(image: ImageFile, data: bytes, header: Header | None, least: tuple[int, int]) -> int:
+def estimate(
+    image: ImageFile,
+    data: bytes,
+    header: Header | None,
+    least: tuple[int, int],
+    result: tuple[int, int],
+) -> int:
     """Estimate how many bytes decoding an image takes at its peak, the file's own included.
 
     Parameters
@@ -66,12 +76,14 @@ def estimate(image: ImageFile, data: bytes, header: Header | None, least: tuple[
         If it is a JPEG, how it is coded.
     least : tuple of int
         Height and width that a JPEG is decoded to at least.
+    result : tuple of int
+        Height and width of what is made of it.
     """
     if header is not None:
         decoding = _scaled(image.size, least) * _JPEG[image.mode] + header.buffered_bytes
     else:
         decoding = _pixels(image, data) * _per_pixel(image)
-    return decoding + len(data) + _FIXED
+    return decoding + result[0] * result[1] * _RESULT + len(data) + _FIXED
 
 
 def _per_pixel(image: ImageFile) -> int:
@@ -85,7 +97,7 @@ def _per_pixel(image: ImageFile) -> int:
     conversion = _CONVERSION.get(image.mode, 4)
     if contrast.is_deep(image.mode) and "transparency" in image.info:
         conversion = _DEEP_COLOUR_KEY
-    elif squash.is_transparent(image) and image.mode not in ("LA", "RGBA"):
+    elif resize.is_transparent(image) and image.mode not in ("LA", "RGBA"):
         conversion = 8  # to RGBA, then to premultiplied colours
     return _PIXEL.get(image.mode, 4) + conversion + decoder
 

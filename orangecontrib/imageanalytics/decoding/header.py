@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import IO
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
-from orangecontrib.imageanalytics.decoding import formats
+from orangecontrib.imageanalytics.decoding import formats, upright
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 from orangecontrib.imageanalytics.sources.regular_file import look
 
 #: As much of a file as `formats.not_decoded` looks at.
 _BEGINNING = 4000
-_LYING = (5, 6, 7, 8)  # the EXIF orientations with width and height exchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,7 @@ def _header(file: IO[bytes], beginning: bytes, suffix: str, size: int) -> Header
         if image is None:
             return formats.unidentified(beginning, "")
         width, height = image.size
-        # A PNG's own getexif() decodes the picture, since an eXIf chunk may stand behind it.
-        if Image.Image.getexif(image).get(ExifTags.Base.Orientation) in _LYING:
+        if upright.is_lying(upright.orientation_in_header(image)):
             width, height = height, width
     except formats.Unreadable as error:
         return error.skipped

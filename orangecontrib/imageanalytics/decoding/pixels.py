@@ -1,9 +1,10 @@
-"""Bytes to the pixels that a model sees: the one place that decodes images.
+"""Bytes to the pixels that a model, or a person, sees: the one place that decodes images.
 
-An image is decoded as a person sees it in a viewer (turned as its EXIF data say, transparency on
-white, the first of several frames, deep pictures with their contrast) and squashed to the model's
-size with a Lanczos filter. Colour profiles are not applied: what they change is small beside what
-photos of one thing differ by, and embedding servers do not apply them either.
+An image is decoded as a person sees it in a viewer (turned as its EXIF data say, the first of
+several frames, deep pictures with their contrast) and fitted with a Lanczos filter: squashed to a
+model's size on white, or within so many pixels for people, with its transparency. Colour profiles
+are not applied: what they change is small beside what photos of one thing differ by, and embedding
+servers do not apply them either.
 
 Nothing of Pillow's global state is changed here, except by `prepare_process`.
 """
@@ -12,13 +13,22 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from orangecontrib.imageanalytics.decoding import contrast, cost, formats, jpeg, png, squash
+from orangecontrib.imageanalytics.decoding import (
+    contrast,
+    cost,
+    formats,
+    jpeg,
+    png,
+    resize,
+    upright,
+)
 from orangecontrib.imageanalytics.decoding.formats import Unreadable
 from orangecontrib.imageanalytics.outcome import InputTypeError, Reason
 
@@ -27,6 +37,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from PIL.ImageFile import ImageFile
+
+    from orangecontrib.imageanalytics.decoding.fit import Fit
 
 __all__ = [
     "BUDGET",
@@ -39,14 +51,11 @@ __all__ = [
     "prepare_process",
 ]
 
-#: Part of the cache's keys: to be raised when any pixel comes out differently.
+#: Part of the cache's keys: to be raised when any squashed pixel comes out differently.
 VERSION = 1
 
 #: Bytes that all decodes at the same time may take together.
 BUDGET = 1_000_000_000
-
-#: A JPEG is decoded at the smallest scale that leaves it this multiple of the target.
-_JPEG_GAP = 2
 
 
 class NeedsMemory(Exception):
@@ -73,19 +82,19 @@ def prepare_process() -> None:
 
 def decode(
     data: bytes,
-    size: tuple[int, int],
+    fit: Fit,
     *,
     allowance: int | None = None,
     max_pixels: int | None = None,
 ) -> NDArray[np.uint8]:
-    """Decode an image and squash it to a size.
+    """Decode an image and fit it.
 
     Parameters
     ----------
     data : bytes
         The content of an image file.
-    size : tuple of int
-        Height and width of the result, in pixels.
+    fit : Squash or Within
+        The size of the result.
     allowance : int, optional
         Bytes that decoding may take. Without it, what takes more than `BUDGET` is too large: RGB
         above some 240 megapixels, RGBA above 120, grey above 900; of JPEGs what remains of them.
@@ -94,8 +103,8 @@ def decode(
 
     Returns
     -------
-    ndarray of shape (height, width, 3), uint8
-        RGB, C-contiguous.
+    ndarray of shape (height, width, 3) or (height, width, 4), uint8
+        RGB, C-contiguous; RGBA if `fit` is Within and a part of the picture is transparent.
 
     Raises
     ------
@@ -117,33 +126,30 @@ def decode(
         if is_jpeg and header is None:  # Pillow would go on, and fill with grey
             raise Unreadable(Reason.DAMAGED, "the JPEG's header is broken")
     with _explained(f"the {image.format} image", formats.fault(image)):
-        turn = squash.orientation(image) if header else 1
-        height, width = squash.before_turning(size, turn)
-        least = (_JPEG_GAP * height, _JPEG_GAP * width)
-        _afford(cost.estimate(image, data, header, least), image, allowance, max_pixels)
+        turn = upright.orientation(image) if header else 1
+        result, least = _sizes(image, fit, turn)
+        _afford(cost.estimate(image, data, header, least, result), image, allowance, max_pixels)
         if header is not None:
-            return squash.squash(jpeg.decode(data, header, image.mode, least), size, turn)
+            return resize.resize(jpeg.decode(data, header, image.mode, least), fit, turn)
         picture = _loaded(image, data)
-        return squash.squash(picture, size, squash.orientation(image))
+        return resize.resize(picture, fit, upright.orientation(picture))
 
 
-def from_picture(
-    picture: Image.Image | NDArray[np.uint8], size: tuple[int, int]
-) -> NDArray[np.uint8]:
-    """Squash a picture in memory to a size, treated as a file with the same pixels would be.
+def from_picture(picture: Image.Image | NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
+    """Fit a picture in memory, treated as a file with the same pixels would be.
 
     Parameters
     ----------
     picture : PIL.Image.Image or ndarray of shape (H, W), (H, W, 3) or (H, W, 4), uint8
         Grey, RGB or RGBA if an array. It is not changed (one that Pillow opened and has not yet
         read is read, as any use of it does).
-    size : tuple of int
-        Height and width of the result, in pixels.
+    fit : Squash or Within
+        The size of the result.
 
     Returns
     -------
-    ndarray of shape (height, width, 3), uint8
-        RGB, C-contiguous.
+    ndarray of shape (height, width, 3) or (height, width, 4), uint8
+        RGB, C-contiguous; RGBA if `fit` is Within and a part of the picture is transparent.
 
     Raises
     ------
@@ -162,7 +168,7 @@ def from_picture(
         raise Unreadable(problem.reason, problem.detail)
     with _explained("the picture"):
         picture.load()
-        return squash.squash(picture, size, squash.orientation(picture))
+        return resize.resize(picture, fit, upright.orientation(picture))
 
 
 def encode_jpeg(pixels: NDArray[np.uint8]) -> bytes:
@@ -240,6 +246,14 @@ def _complaint(name: str, data: bytes) -> str:
     except Exception as error:
         return _told(error)
     return "Pillow does not take it"
+
+
+def _sizes(image: ImageFile, fit: Fit, turn: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Give the height and width, as stored, of the result and, at least, of a decoded JPEG."""
+    width, height = image.size
+    wanted = fit.size(*upright.before_turning((height, width), turn))
+    result = upright.before_turning(wanted, turn)
+    return result, (math.ceil(fit.jpeg_gap * result[0]), math.ceil(fit.jpeg_gap * result[1]))
 
 
 def _afford(takes: int, image: ImageFile, allowance: int | None, max_pixels: int | None) -> None:

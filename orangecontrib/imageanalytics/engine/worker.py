@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from orangecontrib.imageanalytics.decoding.fit import Fit
+
 #: Seconds between two looks at whether the parent is still there.
 _PARENT_WATCH = 0.5
 
@@ -40,8 +42,8 @@ class Job(Protocol):
     """What is to be done with each image: a small, picklable, hashable object."""
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Height and width in pixels that images are squashed to."""
+    def fit(self) -> Fit:
+        """How images are fitted before they are given to the job."""
 
     def __hash__(self) -> int:
         """Jobs that do the same are equal: a process is prepared once for them."""
@@ -50,7 +52,7 @@ class Job(Protocol):
         """Do what is done once per process; an EmbeddingError here stops the run."""
 
     def __call__(self, pixels: NDArray[np.uint8], /) -> Any:
-        """Turn pixels, uint8 [H, W, 3] RGB, into the payload."""
+        """Turn pixels, uint8 [H, W, 3] RGB (or as the fit says), into the payload."""
 
 
 def work(job: Job, task: Task, allowance: int, budget: int) -> Result | Postponed:
@@ -83,7 +85,7 @@ def work(job: Job, task: Task, allowance: int, budget: int) -> Result | Postpone
                 return Result(read)
             data, stat = read
     try:
-        image = pixels.decode(data, job.size, allowance=allowance)
+        image = pixels.decode(data, job.fit, allowance=allowance)
     except pixels.NeedsMemory as need:
         if need.cost <= budget:
             return Postponed(need.cost)

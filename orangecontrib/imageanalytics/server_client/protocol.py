@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.outcome import ServerSettingError
 
 if TYPE_CHECKING:
@@ -135,11 +136,11 @@ class JpegJob:
 
     Attributes
     ----------
-    size : tuple of int
-        Height and width that images are squashed to.
+    fit : Squash
+        The model's size.
     """
 
-    size: tuple[int, int]
+    fit: Squash
 
     def prepare(self) -> None:
         """Encode once, so that Pillow's codecs are loaded before the first image comes."""

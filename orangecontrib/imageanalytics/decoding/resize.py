@@ -1,4 +1,4 @@
-"""A picture of any mode to RGB pixels of a model's size, as a person sees it.
+"""A picture of any mode to RGB pixels of another size, as a person sees it.
 
 It is reduced first: laying it on white and turning it upright then have little to do.
 """
@@ -8,66 +8,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import ExifTags, Image, ImageChops
+from PIL import Image, ImageChops
 
-from orangecontrib.imageanalytics.decoding import contrast
+from orangecontrib.imageanalytics.decoding import contrast, upright
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from orangecontrib.imageanalytics.decoding.fit import Fit
+
 #: Cheap box reduction goes down to this multiple of the target, the Lanczos filter from there.
 _REDUCING_GAP = 2.0
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
-
-def orientation(image: Image.Image) -> int:
-    """Read the EXIF orientation, 1 (upright) to 8.
-
-    To be read after loading: a PNG may have it behind the pixels, and a TIFF is turned by Pillow.
-    """
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # broken metadata; viewers then show the image as it is stored
-        return 1
-    return value if value in _TURNS else 1
-
-
-def before_turning(size: tuple[int, int], turn: int) -> tuple[int, int]:
-    """Give the height and width that become `size` when turned upright."""
-    return (size[1], size[0]) if turn >= 5 else size
-
-
-def squash(image: Image.Image, size: tuple[int, int], turn: int) -> NDArray[np.uint8]:
-    """Lay on white, resize with a Lanczos filter and turn upright.
+def resize(image: Image.Image, fit: Fit, turn: int) -> NDArray[np.uint8]:
+    """Resize with a Lanczos filter and turn upright; lay on white what does not keep its alpha.
 
     Parameters
     ----------
     image : PIL.Image.Image
         Of any mode; it is not changed.
-    size : tuple of int
-        Height and width of the result.
+    fit : Squash or Within
+        What size it is to have.
     turn : int
         The EXIF orientation.
 
     Returns
     -------
-    ndarray of shape (height, width, 3), uint8
-        RGB.
+    ndarray of shape (height, width, 3) or (height, width, 4), uint8
+        RGB, or RGBA if the fit keeps transparency and there is any.
     """
-    height, width = before_turning(size, turn)
-    picture = _resized(image, (width, height)).convert("RGB")
-    if turn in _TURNS:
-        picture = picture.transpose(_TURNS[turn])
-    return np.array(picture)
+    width, height = image.size
+    wanted = fit.size(*upright.before_turning((height, width), turn))
+    height, width = upright.before_turning(wanted, turn)
+    picture = _resized(image, (width, height), keep_alpha=fit.keeps_alpha)
+    picture = _opaque(picture) if picture.mode in ("La", "RGBa") else picture.convert("RGB")
+    return np.array(upright.turned(picture, turn))
 
 
 def is_transparent(image: Image.Image) -> bool:
@@ -77,30 +53,40 @@ def is_transparent(image: Image.Image) -> bool:
     )
 
 
-def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Resize to mode "L" or "RGB"."""
-    if contrast.is_deep(image.mode):
-        return _resized_deep(image, size)
+def _resized(image: Image.Image, size: tuple[int, int], *, keep_alpha: bool) -> Image.Image:
+    """Resize to mode "L" or "RGB", or with transparency that is kept to "La" or "RGBa"."""
     if image.mode == "LAB":
         return _from_lab(_lanczos(image, size))
+    if contrast.is_deep(image.mode):
+        image = _grey(image, size)
     if is_transparent(image):
         if image.mode not in ("LA", "La", "RGBA", "RGBa"):
             image = image.convert("RGBA")
-        image = _on_white(image.convert("La" if image.mode in ("LA", "La") else "RGBa"), size)
+        image = image.convert("La" if image.mode in ("LA", "La") else "RGBa")
+        if not keep_alpha:
+            image = _on_white(image, size)
     elif image.mode not in ("L", "RGB"):
         image = image.convert("L" if image.mode == "1" else "RGB")
     return _lanczos(image, size)
 
 
-def _resized_deep(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _grey(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Bring a deep picture to mode "L" of the size, or, with a transparent value, to "LA"."""
     values, black, white = contrast.to_float(image)
     key = image.info.get("transparency")
     if isinstance(key, int):
         grey = contrast.to_grey(values, black, white)
         opaque = Image.fromarray(np.uint8(255) * (np.asarray(values) != key))
-        return _lanczos(_on_white(Image.merge("LA", (grey, opaque)).convert("La"), size), size)
+        return Image.merge("LA", (grey, opaque))
     grey = contrast.to_grey(_lanczos(values, size), black, white)
     return ImageChops.invert(grey) if contrast.is_negative(image) else grey
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """Convert premultiplied colours to RGBA, or to RGB if nothing is transparent."""
+    picture = picture.convert("LA" if picture.mode == "La" else "RGBA")
+    is_opaque = picture.getchannel("A").getextrema() == (255, 255)
+    return picture.convert("RGB" if is_opaque else "RGBA")
 
 
 def _lanczos(image: Image.Image, size: tuple[int, int]) -> Image.Image:
