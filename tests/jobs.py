@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import io
+import shlex
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 
@@ -13,12 +16,15 @@ from PIL import Image
 from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.outcome import ModelFileError
 
-SEGFAULT, HANG = (255, 0, 0), (0, 255, 0)
+SEGFAULT, HANG, STARTS, LIBRARY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
+
+#: A program that runs until it is ended.
+ENDLESS = (sys.executable, "-c", "import time; time.sleep(600)")
 
 
 @dataclass(frozen=True)
 class MeanColour:
-    """Gives an image's mean colour; takes some pixels for orders to crash or hang."""
+    """Gives an image's mean colour; takes some for orders to crash, hang or start a program."""
 
     fit: Squash = Squash(8, 8)  # noqa: RUF009 - it is frozen
     pause: float = 0.0
@@ -32,6 +38,10 @@ class MeanColour:
             ctypes.string_at(0)
         if corner == HANG:
             time.sleep(600)
+        if corner == STARTS:
+            subprocess.run(ENDLESS, check=True)
+        if corner == LIBRARY:  # as a library written in C would
+            ctypes.CDLL(None).system(shlex.join(ENDLESS).encode())
         time.sleep(self.pause)
         return pixels.mean(axis=(0, 1), dtype=np.float32)
 

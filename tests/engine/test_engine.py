@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -20,8 +21,11 @@ from orangecontrib.imageanalytics.engine.pool import WorkerPool
 from orangecontrib.imageanalytics.outcome import ModelFileError, Reason, Skipped, WorkerError
 from tests.conftest import workers
 from tests.jobs import (
+    ENDLESS,
     HANG,
+    LIBRARY,
     SEGFAULT,
+    STARTS,
     BrokenModel,
     DiesAtStart,
     LongAnswer,
@@ -145,6 +149,35 @@ def test_a_worker_killed_while_it_idles_holds_no_later_image_up(engine):
     while not engine._pool._executor._flags.broken and time.monotonic() < deadline:
         time.sleep(0.01)
     assert colours([engine.submit(second)]) == [list(GREYS[1])]
+
+
+def test_a_worker_starts_no_programs(engine):
+    with pytest.raises(WorkerError, match="start no programs"):
+        engine.submit(BytesTask(png(STARTS))).result(timeout=60)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="C's system() opens a window there")
+def test_what_an_overdue_worker_has_started_ends_with_it():
+    engine = Engine(MeanColour(), workers=1, deadline=1.5)
+    try:
+        future = engine.submit(BytesTask(png(LIBRARY)))
+        while not (started := endless()):
+            assert not future.done()
+            time.sleep(0.05)
+        assert future.result(timeout=60).payload.reason is Reason.CRASHED
+    finally:
+        engine.close()
+    assert not psutil.wait_procs(started, timeout=5)[1]
+
+
+def endless() -> list[psutil.Process]:
+    """Find the endless programs that this process or its children have started."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.cmdline()[-1:] == [ENDLESS[-1]]:
+                found.append(child)
+    return found
 
 
 def test_a_clock_of_coarse_steps_is_good_enough(monkeypatch):

@@ -6,7 +6,6 @@ the process's resident memory on 22 megapixels (Pillow 13, libjpeg-turbo 3.1, Li
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.decoding import contrast, resize
@@ -82,7 +81,7 @@ def estimate(
     if header is not None:
         decoding = _scaled(image.size, least) * _JPEG[image.mode] + header.buffered_bytes
     else:
-        decoding = _pixels(image, data) * _per_pixel(image)
+        decoding = image.width * image.height * _per_pixel(image)
     return decoding + result[0] * result[1] * _RESULT + len(data) + _FIXED
 
 
@@ -100,17 +99,6 @@ def _per_pixel(image: ImageFile) -> int:
     elif resize.is_transparent(image) and image.mode not in ("LA", "RGBA"):
         conversion = 8  # to RGBA, then to premultiplied colours
     return _PIXEL.get(image.mode, 4) + conversion + decoder
-
-
-def _pixels(image: ImageFile, data: bytes) -> int:
-    """Count the pixels, or those of the largest picture inside of an icon, whose header may lie."""
-    width, height = image.size
-    inside = re.findall(rb"(?s)IHDR(.{4})(.{4})", data) if image.format in ("ICO", "ICNS") else []
-    return max(
-        width * height,
-        *(int.from_bytes(across, "big") * int.from_bytes(down, "big") for across, down in inside),
-        0,
-    )
 
 
 def _scaled(size: tuple[int, int], least: tuple[int, int]) -> int:

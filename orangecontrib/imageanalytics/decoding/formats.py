@@ -28,23 +28,9 @@ class Unreadable(Exception):
 
 
 _EXPORT = "export it as PNG or JPEG"
-_RAW = f"a camera's raw file; {_EXPORT}"
+RAW = f"a camera's raw file; {_EXPORT}"
 
-#: Formats that Pillow only knows by name or hands to other programs (Ghostscript, Windows' GDI).
-_REFUSED = {
-    "BUFR": f"a file of weather data (BUFR); {_EXPORT}",
-    "EMF": f"a drawing (EMF); {_EXPORT}",
-    "EPS": f"a drawing (EPS); {_EXPORT}",
-    "GRIB": f"a file of weather data (GRIB); {_EXPORT}",
-    "HDF5": f"a file of arrays (HDF5); {_EXPORT}",
-    "MPEG": f"an MPEG video; {_EXPORT}",
-    "WMF": f"a drawing (WMF or EMF); {_EXPORT}",
-}
-
-#: Formats without a proper signature: Pillow tries them on content that is something else.
-_LOOSE = frozenset({"CUR", "GBR", "IM", "IMT", "IPTC", "MCIDAS", "PCX", "SPIDER", "TGA", "XVTHUMB"})
-
-#: How the formats that Pillow decodes begin, to tell a broken header from other content.
+#: How the formats that are read begin.
 _DECODED = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG": "PNG",
@@ -60,24 +46,36 @@ _DECODED = {
     b"8BPS": "PSD",
     b"DDS ": "DDS",
     b"qoif": "QOI",
-    b"icns": "ICNS",
+    b"SIMPLE  =": "FITS",
+    b"\x01\xda": "SGI",
 }
 
+#: Formats that are not read: Pillow only knows them by name, hands them to other programs
+#: (Ghostscript, Windows' GDI), or opens whatever is wrapped in them.
 _UNSUPPORTED = {
+    b"%!PS": f"a drawing (PostScript or EPS); {_EXPORT}",
+    b"\xc5\xd0\xd3\xc6": f"a drawing (EPS); {_EXPORT}",
+    b"icns": f"an icon of macOS (ICNS); {_EXPORT}",
+    b"BLP1": f"a game's picture (BLP); {_EXPORT}",
+    b"BLP2": f"a game's picture (BLP); {_EXPORT}",
+    b"BUFR": f"a file of weather data (BUFR); {_EXPORT}",
+    b"GRIB": f"a file of weather data (GRIB); {_EXPORT}",
+    b"\x89HDF\r\n\x1a\n": f"a file of arrays (HDF5); {_EXPORT}",
+    b"\0\0\1\xb3": f"an MPEG video; {_EXPORT}",
     b"\xff\x0a": f"a JPEG XL image; {_EXPORT}",
     b"\0\0\0\x0cJXL": f"a JPEG XL image; {_EXPORT}",
     b"AT&TFORM": f"a DjVu document; {_EXPORT}",
     b"gimp xcf": f"a GIMP project; {_EXPORT}",
     b"\x76\x2f\x31\x01": "an OpenEXR image; export it as TIFF or PNG",
     b"#?RADIANCE": "a Radiance HDR image; export it as TIFF or PNG",
-    b"II*\0\x10\0\0\0CR": _RAW,  # Canon's CR2
+    b"II*\0\x10\0\0\0CR": RAW,  # Canon's CR2
     b"\xd7\xcd\xc6\x9a": f"a drawing (WMF); {_EXPORT}",
-    b"FUJIFILMCCD-RAW": _RAW,
-    b"IIRO": _RAW,
-    b"IIRS": _RAW,
-    b"IIU\0": _RAW,
-    b"FOVb": _RAW,
-    b"\0MRM": _RAW,
+    b"FUJIFILMCCD-RAW": RAW,
+    b"IIRO": RAW,
+    b"IIRS": RAW,
+    b"IIU\0": RAW,
+    b"FOVb": RAW,
+    b"\0MRM": RAW,
 }
 
 _OTHER = {
@@ -103,14 +101,21 @@ _OTHER = {
 }
 
 #: In what Pillow says of headers that are whole, but ask for something that it cannot do.
-_OF_A_KIND = ("nsupported", "not supported", "support not", "unknown pixel mode", "cannot handle")
+_OF_A_KIND = (
+    "nsupported",
+    "not supported",
+    "support not",
+    "not installed",
+    "unknown pixel mode",
+    "cannot handle",
+)
 
 _TEXT = frozenset(range(32, 256)) | frozenset(b"\t\n\r\f\x1b")
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 
 
 def signature(data: bytes) -> str:
-    """Name the format that content begins like, as Pillow calls it; empty if it is none."""
+    """Name the format that content begins like, of those that are read; empty if it is none."""
     brands = _brands(data)
     if brands & {b"avif", b"avis"}:
         return "AVIF"
@@ -118,21 +123,23 @@ def signature(data: bytes) -> str:
         return "HEIF"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
-    if re.match(rb"P[1-7]\s+[#\dW]", data):
+    if re.match(rb"P[1-7]\s+[#\dW]|P[Ff]\s+\d", data):
         return "PPM"
     return next((name for begin, name in _DECODED.items() if data.startswith(begin)), "")
 
 
 def not_decoded(data: bytes) -> Skipped | None:
-    """Find out by its first bytes whether content is surely nothing that Pillow decodes."""
+    """Find out by its first bytes whether content is surely nothing that is read."""
     if not data:
         return Skipped(Reason.NOT_AN_IMAGE, "the file is empty")
     for begin, name in _UNSUPPORTED.items():
         if data.startswith(begin):
             return Skipped(Reason.UNSUPPORTED, name)
+    if data[:4] == b"\1\0\0\0" and data[40:44] == b" EMF":
+        return Skipped(Reason.UNSUPPORTED, f"a drawing (EMF); {_EXPORT}")
     brands = _brands(data)
     if b"crx " in brands:
-        return Skipped(Reason.UNSUPPORTED, _RAW)
+        return Skipped(Reason.UNSUPPORTED, RAW)
     if brands and not signature(data):
         return Skipped(Reason.NOT_AN_IMAGE, "the content is a video or a sound file")
     for begin, name in _OTHER.items():
@@ -148,7 +155,7 @@ def not_decoded(data: bytes) -> Skipped | None:
 
 
 def unidentified(data: bytes, error: str) -> Skipped:
-    """Describe content that Pillow does not identify; `error` is what it says of the header."""
+    """Describe content that cannot be opened; `error` is what Pillow says of the header."""
     name = signature(data)
     if name in ("", "BMP") and set(data[:1000]) <= _TEXT:
         return Skipped(Reason.NOT_AN_IMAGE, "the content is text")
@@ -157,20 +164,6 @@ def unidentified(data: bytes, error: str) -> Skipped:
     if name:
         return Skipped(Reason.DAMAGED, f"the header of the {name} image cannot be read: {error}")
     return Skipped(Reason.NOT_AN_IMAGE, "the content is of no known image format")
-
-
-def refused(image: Image.Image) -> Skipped | None:
-    """Find out whether an image that Pillow opened must not be decoded by it."""
-    if image.format in _REFUSED:
-        return Skipped(Reason.UNSUPPORTED, _REFUSED[image.format])
-    if _is_camera_raw(image):
-        return Skipped(Reason.UNSUPPORTED, _RAW)
-    return None
-
-
-def fault(image: Image.Image) -> Reason:
-    """Say what a failure to decode an image that Pillow opened means."""
-    return Reason.NOT_AN_IMAGE if image.format in _LOOSE else Reason.DAMAGED
 
 
 def _brands(data: bytes) -> frozenset[bytes]:
@@ -186,7 +179,7 @@ def tiff_tags(image: Image.Image) -> Mapping[int, Any]:
     return getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
 
 
-def _is_camera_raw(image: Image.Image) -> bool:
+def is_camera_raw(image: Image.Image) -> bool:
     """Whether a TIFF's first picture is but the preview of a camera's data (DNG, NEF, ARW...)."""
     dng_version, subfile_type, sub_directories = 50706, 254, 330
     tags = tiff_tags(image)

@@ -6,15 +6,15 @@ off later on passes.
 
 from __future__ import annotations
 
+import io
 import sys
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import IO
 
-from PIL import Image, UnidentifiedImageError
-from PIL.ImageFile import ImageFile
+from PIL import Image
 
-from orangecontrib.imageanalytics.decoding import formats, upright
+from orangecontrib.imageanalytics.decoding import formats, icon, opening, upright
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 from orangecontrib.imageanalytics.sources.regular_file import look
 
@@ -68,47 +68,24 @@ def _header(file: IO[bytes], beginning: bytes, suffix: str, size: int) -> Header
     if problem := formats.not_decoded(beginning):
         return problem
     try:
-        image = _open(file, formats.signature(beginning))
-        if image is None:
-            return formats.unidentified(beginning, "")
+        if formats.signature(beginning) == "ICO":
+            beginning = icon.unwrapped(file)
+            if formats.signature(beginning) == "ICO":  # to open it would be to decode it
+                return Header(size, *icon.bitmap_size(beginning))
+            file = io.BytesIO(beginning)
+        image = opening.open_image(file, beginning)
         width, height = image.size
         if upright.is_lying(upright.orientation_in_header(image)):
             width, height = height, width
     except formats.Unreadable as error:
         return error.skipped
     except Exception as error:  # Pillow raises nearly anything on hostile files
-        return formats.unidentified(beginning, " ".join(str(error).split())[:200])
-    is_doubtful = formats.fault(image) == Reason.NOT_AN_IMAGE
-    if is_doubtful and not _is_named_so(image.format, suffix):
+        return formats.unidentified(beginning, opening.told(error))
+    if opening.is_doubtful(image) and not _is_named_so(image.format, suffix):
         return formats.unidentified(beginning, "")
-    return formats.refused(image) or Header(size, width, height)
-
-
-def _open(file: IO[bytes], name: str) -> ImageFile | None:
-    """Open an image by the plugin for its signature, else by trying all of Pillow's.
-
-    The plugin alone is faster, and does not warn of large pictures: none is decoded here.
-    """
-    if name == "HEIF":
-        try:
-            from pillow_heif import HeifImageFile
-        except ImportError as error:
-            raise formats.Unreadable(
-                Reason.UNSUPPORTED, "a HEIC image; pillow-heif, if installed, would read it"
-            ) from error
-        return HeifImageFile(file)
-    if name in Image.OPEN:
-        return Image.OPEN[name][0](file, "")
-    try:
-        return Image.open(file)
-    except UnidentifiedImageError:
-        return None
+    return Header(size, width, height)
 
 
 def _is_named_so(name: str | None, suffix: str) -> bool:
-    """Whether a file name goes with a format; Pillow takes any bytes for some of the formats."""
+    """Whether a file name goes with a format."""
     return Image.EXTENSION.get(suffix.lower()) == name
-
-
-# Once, before threads use it: it registers all of Pillow's formats.
-Image.init()

@@ -18,13 +18,15 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile
 
 from orangecontrib.imageanalytics.decoding import (
     contrast,
     cost,
     formats,
+    icon,
     jpeg,
+    opening,
     png,
     resize,
     upright,
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-    from PIL.ImageFile import ImageFile
 
     from orangecontrib.imageanalytics.decoding.fit import Fit
 
@@ -115,17 +116,19 @@ def decode(
     """
     if problem := formats.not_decoded(data):
         raise Unreadable(problem.reason, problem.detail)
-    is_jpeg = formats.signature(data) == "JPEG"
+    name = formats.signature(data)
+    if name == "ICO":
+        data = icon.unwrapped(io.BytesIO(data))
+    is_jpeg = name == "JPEG"
     header = jpeg.header(data) if is_jpeg else None
     if header is not None and header.unsupported:
         raise Unreadable(Reason.UNSUPPORTED, header.unsupported)
     with _explained("the image"):
         image = _open(data)
-        if problem := formats.refused(image):
-            raise Unreadable(problem.reason, problem.detail)
         if is_jpeg and header is None:  # Pillow would go on, and fill with grey
             raise Unreadable(Reason.DAMAGED, "the JPEG's header is broken")
-    with _explained(f"the {image.format} image", formats.fault(image)):
+    fault = Reason.NOT_AN_IMAGE if opening.is_doubtful(image) else Reason.DAMAGED
+    with _explained(f"the {image.format} image", fault):
         turn = upright.orientation(image) if header else 1
         result, least = _sizes(image, fit, turn)
         _afford(cost.estimate(image, data, header, least, result), image, allowance, max_pixels)
@@ -164,8 +167,8 @@ def from_picture(picture: Image.Image | NDArray[np.uint8], fit: Fit) -> NDArray[
         raise InputTypeError(f"neither a PIL image nor an array: {type(picture).__name__}")
     if min(picture.size) < 1:
         raise Unreadable(Reason.NOT_AN_IMAGE, "the picture has no pixels")
-    if getattr(picture, "tile", None) and (problem := formats.refused(picture)):
-        raise Unreadable(problem.reason, problem.detail)
+    if _is_unread(picture) and picture.format not in opening.READ:
+        raise Unreadable(Reason.UNSUPPORTED, f"{picture.format} files are not read; save it as PNG")
     with _explained("the picture"):
         picture.load()
         return resize.resize(picture, fit, upright.orientation(picture))
@@ -192,63 +195,23 @@ def _explained(what: str, fault: Reason = Reason.DAMAGED) -> Iterator[None]:
     except (Unreadable, NeedsMemory):
         raise
     except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Unreadable(Reason.TOO_LARGE, f"{what} is too large: {_told(error)}") from error
+        raise Unreadable(Reason.TOO_LARGE, f"{what} is too large: {opening.told(error)}") from error
     except Exception as error:
-        raise Unreadable(fault, f"{what} cannot be decoded: {_told(error)}") from error
+        raise Unreadable(fault, f"{what} cannot be decoded: {opening.told(error)}") from error
 
 
-def _told(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def _open(data: bytes) -> ImageFile.ImageFile:
+    return opening.open_image(io.BytesIO(data), data)
 
 
-def _open(data: bytes) -> ImageFile:
-    """Read an image's header.
-
-    Pillow's limit on pixels is passed by, where it has recognised the format: ours depends on the
-    mode, and a JPEG is not decoded at its full size.
-    """
-    name = formats.signature(data)
-    if name == "HEIF":
-        return _open_heif(data)
-    try:
-        return Image.open(io.BytesIO(data))
-    except Image.DecompressionBombError:
-        if name not in Image.OPEN:
-            raise
-        return Image.OPEN[name][0](io.BytesIO(data), "")
-    except (MemoryError, Image.DecompressionBombWarning):
-        raise
-    except Exception as error:
-        is_mute = isinstance(error, UnidentifiedImageError)
-        problem = formats.unidentified(data, _complaint(name, data) if is_mute else _told(error))
-        raise Unreadable(problem.reason, problem.detail) from error
+def _is_unread(picture: Image.Image) -> bool:
+    """Whether Pillow has opened a picture's file, but not read the pixels."""
+    return bool(getattr(picture, "tile", None)) or isinstance(picture, ImageFile.StubImageFile)
 
 
-def _open_heif(data: bytes) -> ImageFile:
-    """Read the header of a HEIC image; pillow-heif is used without registering it in Pillow."""
-    try:
-        from pillow_heif import HeifImageFile
-    except ImportError as error:
-        raise Unreadable(
-            Reason.UNSUPPORTED,
-            "a HEIC image, which pillow-heif would read; install it with "
-            f"pip install 'Orange3-ImageEmbedding[heic]' ({error})",
-        ) from error
-    return HeifImageFile(io.BytesIO(data))
-
-
-def _complaint(name: str, data: bytes) -> str:
-    """Find out what a plugin of Pillow has against a file: `Image.open` does not say."""
-    if name not in Image.OPEN:
-        return "this Pillow was built without it"
-    try:
-        Image.OPEN[name][0](io.BytesIO(data), "")
-    except Exception as error:
-        return _told(error)
-    return "Pillow does not take it"
-
-
-def _sizes(image: ImageFile, fit: Fit, turn: int) -> tuple[tuple[int, int], tuple[int, int]]:
+def _sizes(
+    image: ImageFile.ImageFile, fit: Fit, turn: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
     """Give the height and width, as stored, of the result and, at least, of a decoded JPEG."""
     width, height = image.size
     wanted = fit.size(*upright.before_turning((height, width), turn))
@@ -256,7 +219,9 @@ def _sizes(image: ImageFile, fit: Fit, turn: int) -> tuple[tuple[int, int], tupl
     return result, (math.ceil(fit.jpeg_gap * result[0]), math.ceil(fit.jpeg_gap * result[1]))
 
 
-def _afford(takes: int, image: ImageFile, allowance: int | None, max_pixels: int | None) -> None:
+def _afford(
+    takes: int, image: ImageFile.ImageFile, allowance: int | None, max_pixels: int | None
+) -> None:
     width, height = image.size
     if max_pixels is not None and width * height > max_pixels:
         raise Unreadable(
@@ -272,7 +237,7 @@ def _afford(takes: int, image: ImageFile, allowance: int | None, max_pixels: int
         )
 
 
-def _loaded(image: ImageFile, data: bytes) -> Image.Image:
+def _loaded(image: ImageFile.ImageFile, data: bytes) -> Image.Image:
     """Decode all formats but JPEG, in 8 bits per channel if it is in colour."""
     if contrast.is_deep_colour(image):
         picture = contrast.colour(image, lambda: _open(data))

@@ -30,6 +30,23 @@ if TYPE_CHECKING:
 #: Seconds between two looks at whether the parent is still there.
 _PARENT_WATCH = 0.5
 
+#: The events (PEP 578) of all that starts a process.
+_STARTS_PROGRAMS = frozenset(
+    {
+        "_winapi.CreateProcess",
+        "os.exec",
+        "os.fork",
+        "os.forkpty",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.startfile",
+        "os.startfile/2",
+        "os.system",
+        "pty.spawn",
+        "subprocess.Popen",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
@@ -125,8 +142,18 @@ def start(parent: int) -> None:
     """Set up a worker process of ours; `parent` is the id of the process that owns it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     _lower_priority()
+    sys.addaudithook(_forbid_programs)
     threading.Thread(target=_end_with, args=(parent,), name="parent watch", daemon=True).start()
     pixels.prepare_process()
+
+
+def _forbid_programs(event: str, arguments: tuple[Any, ...]) -> None:
+    """Let this process start no other one: a file might have made a decoder do so.
+
+    It is an OSError, as where there is no such program: `platform` and others then do without.
+    """
+    if event in _STARTS_PROGRAMS:
+        raise PermissionError(f"worker processes start no programs ({event})")
 
 
 def _lower_priority() -> None:
