@@ -358,7 +358,7 @@ def test_an_embedder_goes_on_in_a_forked_process(photos):
         answers = fork.SimpleQueue()
         child = fork.Process(target=lambda: answers.put(embedder(photos[:2])))
         child.start()
-        child.join(timeout=60)
+        child.join(timeout=200)
         assert child.exitcode == 0
         assert all(vector is not None for vector in answers.get())
 

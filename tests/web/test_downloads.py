@@ -777,8 +777,9 @@ class TestClosing:
     @pytest.mark.parametrize("ending", ["pass", "downloads.close()", "raise SystemExit(3)"])
     def test_the_interpreter_exits_at_once_and_silently_while_downloads_hang(self, server, ending):
         program = f"""
-import time
+import logging, time
 from orangecontrib.imageanalytics.web.downloads import Downloads
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # not that a busy machine was slow
 downloads = Downloads()
 downloads.fetch({server.on("/x.png", answer(IMAGE))!r}).result(20)
 downloads.fetch({server.on("/hang", hang)!r})
