@@ -89,6 +89,12 @@ class InceptionV3:
     dimension: int = 2048
 
 
+#: Its graph takes 128 from pixels from 0 to 255 and divides by 128 (nodes `Sub` and `Mul` of
+#: `classify_image_graph_def.pb`; `input_mean` and `input_std` in TensorFlow's retrain.py).
+_BY_128 = (128 / 255, 128 / 255, 128 / 255)
+INCEPTION_2015 = InceptionV3("2015-12-05", Pixels((299, 299), _BY_128, _BY_128))
+
+
 @dataclass(frozen=True, slots=True)
 class Painters:
     """The winner of Painter by Numbers, of its author's Keras 1 file; 2048 numbers.

@@ -53,5 +53,9 @@ def build(
             from orangecontrib.imageanalytics.models.building import vgg
 
             vgg.build(recipe, files, destination, facts)
-        case InceptionV3() | Painters() | DeepLoc() | OnnxImages() | OnnxTexts():
+        case InceptionV3():
+            from orangecontrib.imageanalytics.models.building import inception
+
+            inception.build(recipe, files, destination, facts)
+        case Painters() | DeepLoc() | OnnxImages() | OnnxTexts():
             raise NotImplementedError(type(recipe).__name__)

@@ -67,7 +67,8 @@ class Weights:
             raise broken(self.path, f"{name}: {error}") from error
         if value.shape != shape or value.dtype.kind != "f" or value.dtype.itemsize not in (2, 4, 8):
             raise self._wrong(f"has weights {name!r} of an unusable kind ({value.dtype})")
-        value = value.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # it becomes infinity, and is refused as such
+            value = value.astype(np.float32, copy=False)
         if not np.isfinite(value).all():
             raise self._wrong(f"has weights {name!r} that are not all finite numbers")
         return value
