@@ -7,12 +7,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import uvicorn
 
+from orangecontrib.imageanalytics.embedder import Embedder, Result, Task
 from orangecontrib.imageanalytics.engine import Engine, Job
 from orangecontrib.imageanalytics.models.catalogue import MODELS, Model
 from orangecontrib.imageanalytics.server.app import EmbeddingServer
@@ -29,11 +31,38 @@ MEAN_COLOUR = replace(
 )
 
 
-def opens(job: Job, deadline: float = 60.0) -> Callable[..., Engine]:
+class JobEmbedder:
+    """Does a job with each image, as `LocalEmbedder` does with the model's."""
+
+    fingerprint = "a job of the tests"
+    dimension = 3
+    lost = None
+
+    def __init__(self, job: Job, workers: int | None, deadline: float) -> None:
+        self._engine = Engine(job, workers=workers, deadline=deadline)
+
+    @property
+    def capacity(self) -> int:
+        return self._engine.capacity
+
+    def start(self) -> None:
+        self._engine.start()
+
+    def begin(self) -> None:
+        pass
+
+    def submit(self, task: Task) -> Future[Result]:
+        return self._engine.submit(task)
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+def opens(job: Job, deadline: float = 60.0) -> Callable[..., Embedder]:
     """Say that every model is this job."""
 
-    def start(model: Model, *, workers: int | None = None) -> Engine:
-        return Engine(job, workers=workers, deadline=deadline)
+    def start(model: Model, *, workers: int | None = None) -> Embedder:
+        return JobEmbedder(job, workers, deadline)
 
     return start
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from orangecontrib.imageanalytics.cache import Cache
+    from orangecontrib.imageanalytics.embedder import Lost
+    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 
 #: How many skipped images the summary names; a file of all is written with --skipped.
 _NAMED = 20
@@ -176,12 +178,9 @@ def _warn_of_folder(error: OSError) -> None:
     print(f"warning: {shown(str(error.filename))}: {error.strerror}", file=sys.stderr)
 
 
-def _with_progress(embedder: object, paths: list[str]) -> Iterator[Outcome]:
+def _with_progress(embedder: ImageEmbedder, paths: list[str]) -> Iterator[Outcome]:
     from tqdm import tqdm
 
-    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-
-    assert isinstance(embedder, ImageEmbedder)
     with tqdm(total=len(paths), unit="image", disable=None, leave=False) as bar:
 
         def show(share: float) -> None:
@@ -191,7 +190,7 @@ def _with_progress(embedder: object, paths: list[str]) -> Iterator[Outcome]:
 
 
 def _print_summary(
-    options: argparse.Namespace, paths: list[str], outcomes: list[Outcome], lost: str | None
+    options: argparse.Namespace, paths: list[str], outcomes: list[Outcome], lost: Lost | None
 ) -> None:
     skipped = [(p, o) for p, o in zip(paths, outcomes, strict=True) if isinstance(o, Skipped)]
     embedded = len(outcomes) - len(skipped)

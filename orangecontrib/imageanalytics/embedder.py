@@ -7,15 +7,26 @@ the facade and the self-hosted server know nothing of either but what stands her
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import os
+    from concurrent.futures import Future
 
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["BytesTask", "FileTask", "PixelsTask", "Result", "Task"]
+__all__ = [
+    "BytesTask",
+    "Embedder",
+    "FileTask",
+    "Lost",
+    "LostBecause",
+    "PixelsTask",
+    "Result",
+    "Task",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +91,90 @@ class Result:
     content: bytes | None = None
     size: int = 0
     stat: os.stat_result | None = None
+
+
+class LostBecause(Enum):
+    """Why whoever computes was given up in mid-run."""
+
+    SILENT = auto()  # nothing has come through for too long
+    FAILING = auto()  # too many requests have failed
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """How whoever computes was lost in mid-run; what came through is kept.
+
+    Attributes
+    ----------
+    server : str
+        The server's name for people.
+    embedded : int
+        How many images it had embedded in this run.
+    because : LostBecause
+        Why it was given up.
+    silence : float
+        For how many seconds nothing may come through.
+    last_failure : str
+        What it did the last time: a sentence without its subject.
+    """
+
+    server: str
+    embedded: int
+    because: LostBecause
+    silence: float
+    last_failure: str
+
+    def __str__(self) -> str:
+        """Say it to people, and what to do."""
+        images = "1 image" if self.embedded == 1 else f"{self.embedded} images"
+        if self.because is LostBecause.SILENT:
+            why = f"no image has come through for {self.silence:.0f} s"
+        else:
+            why = "too many requests have failed"
+        return (
+            f"The embedding server {self.server} was lost after {images}: {why}; the last time, "
+            f"it {self.last_failure}. What came through is kept: run again to go on with the rest."
+        )
+
+
+class Embedder(Protocol):
+    """What embeds images with one model, for one run after another, until it is closed.
+
+    All methods may be called from any thread.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """What the vectors depend on besides the image: part of the cache's key."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding."""
+
+    @property
+    def capacity(self) -> int:
+        """How many unfinished images keep it busy; it may change from image to image."""
+
+    @property
+    def lost(self) -> Lost | None:
+        """How whoever computes was lost in this run; then all that is left is skipped."""
+
+    def start(self) -> None:
+        """Start what takes time to start now, while something else is being prepared."""
+
+    def begin(self) -> None:
+        """Begin a run: what was lost or given up in the last one may be there again."""
+
+    def submit(self, task: Task) -> Future[Result]:
+        """Embed an image.
+
+        Returns
+        -------
+        Future of Result
+            Its payload is the embedding, float32 of shape (D,), or why the image was skipped. It
+            fails only with what stops the whole run, an EmbeddingError, and is cancelled by
+            `close`.
+        """
+
+    def close(self) -> None:
+        """End all at once, whatever is under way; may be called twice."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import weakref
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from Orange.data import Table, Variable
 
-    from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
-    from orangecontrib.imageanalytics.server_embedder import ServerEmbedder
+    from orangecontrib.imageanalytics.embedder import Embedder, Lost
     from orangecontrib.imageanalytics.web.downloads import Downloads
 
     Callback = Callable[[float], object]
@@ -157,10 +157,10 @@ class ImageEmbedder:
             self._cache = Cache(enabled=cache is not False)
         else:
             self._cache = Cache(Path(cache))
-        self._open: dict[str, Any] = {}
+        self._at_work = _AtWork()
         self._process = os.getpid()
         self._runs = 0
-        self._finalizer = weakref.finalize(self, _close_all, self._open)
+        self._finalizer = weakref.finalize(self, self._at_work.close)
 
     def __enter__(self) -> ImageEmbedder:
         return self
@@ -276,8 +276,8 @@ class ImageEmbedder:
             callback(1.0)
         embedder = self._embedder()
         embedder.begin()
-        if (downloads := self._open.get("downloads")) is not None:
-            downloads.begin()
+        if self._at_work.downloads is not None:
+            self._at_work.downloads.begin()
         self._runs += 1
         number = self._runs
         run = Pipeline(self._model, embedder, self._cache, self._downloads, tick).run(references)
@@ -289,9 +289,9 @@ class ImageEmbedder:
             raise
 
     @property
-    def lost(self) -> str | None:
-        """How many images came through and why the rest did not, if the server was lost."""
-        embedder = self._open.get("embedder")
+    def lost(self) -> Lost | None:
+        """How the server was lost in the last run, if it was; as a text, it is for people."""
+        embedder = self._at_work.embedder
         return None if embedder is None else embedder.lost
 
     @property
@@ -320,37 +320,36 @@ class ImageEmbedder:
 
     def _end_work(self) -> None:
         if self._process == os.getpid():
-            _close_all(self._open)
+            self._at_work.close()
 
-    def _embedder(self) -> Any:
+    def _embedder(self) -> Embedder:
         if self._process != os.getpid():  # forked: threads and workers are the parent's
-            self._open.clear()
+            self._at_work.embedder = self._at_work.downloads = None
             self._process = os.getpid()
-        embedder = self._open.get("embedder")
-        if embedder is None:
-            embedder = self._local_embedder() if self._model.is_local else self._server_embedder()
-            self._open["embedder"] = embedder
-        return embedder
+        if self._at_work.embedder is None:
+            self._at_work.embedder = (
+                self._local_embedder() if self._model.is_local else self._server_embedder()
+            )
+        return self._at_work.embedder
 
-    def _local_embedder(self) -> LocalEmbedder:
+    def _local_embedder(self) -> Embedder:
         from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
 
         return LocalEmbedder(
             self._model, provider=self._provider, executor=self._executor, workers=self._workers
         )
 
-    def _server_embedder(self) -> ServerEmbedder:
+    def _server_embedder(self) -> Embedder:
         from orangecontrib.imageanalytics.server_embedder import ServerEmbedder
 
         return ServerEmbedder(self._model, self.server_url, token=self._token)
 
     def _downloads(self) -> Downloads:
-        downloads: Downloads | None = self._open.get("downloads")
-        if downloads is None:
+        if self._at_work.downloads is None:
             from orangecontrib.imageanalytics.web.downloads import Downloads
 
-            downloads = self._open["downloads"] = Downloads(self._cache)
-        return downloads
+            self._at_work.downloads = Downloads(self._cache)
+        return self._at_work.downloads
 
     @staticmethod
     def _references(data: Any, col: str | Variable) -> Iterable[Any]:
@@ -379,6 +378,24 @@ class ImageEmbedder:
         return tables.with_embeddings(input_data, outcomes)
 
 
+@dataclass(slots=True)
+class _AtWork:
+    """What a facade has started; apart from it, so that a finalizer can close it."""
+
+    embedder: Embedder | None = None
+    downloads: Downloads | None = None
+
+    def close(self) -> None:
+        embedder, downloads = self.embedder, self.downloads
+        self.embedder = self.downloads = None
+        try:
+            if downloads is not None:
+                downloads.close()
+        finally:
+            if embedder is not None:
+                embedder.close()
+
+
 def _is_table(data: Any) -> bool:
     """Tell whether it is an Orange table, without importing Orange, which takes 1.8 s."""
     orange = sys.modules.get("Orange.data")
@@ -399,8 +416,3 @@ def _check_collection(data: Any) -> None:
             "PIL images or uint8 arrays), or as an Orange table; "
             f"not as {type(data).__name__}. A single image goes into a list: [image]."
         )
-
-
-def _close_all(resources: dict[str, Any]) -> None:
-    while resources:
-        resources.popitem()[1].close()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.decoding import pixels
 from orangecontrib.imageanalytics.decoding.fit import Squash
-from orangecontrib.imageanalytics.embedder import Result, Task
 from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.model_file.onnx_model import ModelSpec, OnnxModel
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from orangecontrib.imageanalytics.embedder import Result, Task
     from orangecontrib.imageanalytics.models import Model
 
 
@@ -79,8 +79,10 @@ class LocalEmbedder:
         job = OnnxJob(spec, Squash(*model.input_size))
         self._engine = Engine(job, executor=executor, workers=workers)
 
-    #: Nothing is ever lost half-way here, unlike with a server.
-    lost: str | None = None
+    @property
+    def lost(self) -> None:
+        """Nothing: an engine that cannot go on is an error."""
+        return
 
     @property
     def capacity(self) -> int:
@@ -92,7 +94,7 @@ class LocalEmbedder:
         self._engine.start()
 
     def begin(self) -> None:
-        """Begin a new run; there is nothing to forget of the last one."""
+        """Begin a run; nothing of the last one is in its way."""
 
     def submit(self, task: Task) -> Future[Result]:
         """Embed an image; see `Engine.submit`."""

@@ -13,7 +13,7 @@ import weakref
 import zlib
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from orangecontrib.imageanalytics.cache import Cache
+    from orangecontrib.imageanalytics.embedder import Embedder
     from orangecontrib.imageanalytics.models import Model
     from orangecontrib.imageanalytics.web.downloads import Downloads, Known
 
@@ -46,20 +47,6 @@ _BEFORE = 8
 _HASHED_AT_ONCE = 4
 #: Seconds without news after which `tick` is called, so that a caller can cancel at any moment.
 _TICK = 0.1
-
-
-class Embedder(Protocol):
-    """What computes, here or on a server."""
-
-    fingerprint: str
-    dimension: int
-
-    @property
-    def capacity(self) -> int:
-        """How many unfinished images keep it busy."""
-
-    def submit(self, task: Task) -> Future[Result]:
-        """Embed an image; the result's payload is its vector or a Skipped."""
 
 
 @dataclass(eq=False, slots=True)

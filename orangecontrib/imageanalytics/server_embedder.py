@@ -17,7 +17,7 @@ from concurrent.futures import TimeoutError as NotInTime
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.decoding.fit import Squash
-from orangecontrib.imageanalytics.embedder import Result, Task
+from orangecontrib.imageanalytics.embedder import Lost, Result, Task
 from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.outcome import Skipped
 from orangecontrib.imageanalytics.server_client import protocol
@@ -127,10 +127,10 @@ class ServerEmbedder:
         )
 
     @property
-    def lost(self) -> str | None:
-        """How many images came through and why the rest did not, if the server was lost."""
+    def lost(self) -> Lost | None:
+        """How the server was lost in this run, if it was."""
         end = self._unfinished.end
-        return end if isinstance(end, str) else None
+        return end if isinstance(end, Lost) else None
 
     def start(self) -> None:
         """Start the workers that encode now, while something else is being prepared."""

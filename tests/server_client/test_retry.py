@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orangecontrib.imageanalytics.embedder import LostBecause
 from orangecontrib.imageanalytics.server_client.concurrency import AdaptiveLimit
 from orangecontrib.imageanalytics.server_client.health import ServerHealth
 from orangecontrib.imageanalytics.server_client.retry import (
@@ -268,7 +269,7 @@ def test_messages_name_the_server_the_cause_and_the_cure() -> None:
     for _ in range(3):
         health.has_progressed(2, embedded=True)
     health.has_failed(failed_with(500), FIRST, 0, 3)
-    assert health.lost(quiet=False) == (
+    assert str(health.lost(LostBecause.FAILING)) == (
         "The embedding server example.org was lost after 3 images: too many requests have failed; "
         "the last time, it answered 500 Internal Server Error. What came through is kept: run "
         "again to go on with the rest."

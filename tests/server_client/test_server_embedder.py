@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from orangecontrib.imageanalytics.decoding.fit import Squash
-from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, Result
+from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, LostBecause, Result
 from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.models.catalogue import MODELS
 from orangecontrib.imageanalytics.outcome import (
@@ -280,8 +280,8 @@ def test_a_server_that_hangs_on_everything_is_taken_for_gone(make: Make) -> None
         tell(server, ending)
     assert ending.skipped(Reason.SERVER_FAILED) == list(ALL)
     assert ending.embedder.lost is not None
-    assert "lost after 0 images" in ending.embedder.lost
-    assert "gave no whole answer within 0.4 s" in ending.embedder.lost
+    assert "lost after 0 images" in str(ending.embedder.lost)
+    assert "gave no whole answer within 0.4 s" in str(ending.embedder.lost)
     assert len(server.requests) <= 30
 
 
@@ -385,12 +385,14 @@ def test_a_server_that_dies_for_good_leaves_what_came_through(make: Make) -> Non
         assert 30 <= came_through < 50
         assert len(ending.skipped(Reason.SERVER_FAILED)) == 100 - came_through
         assert embedder.lost is not None
-        assert f"lost after {came_through} images" in embedder.lost
-        assert "refused the connection" in embedder.lost
-        assert f"127.0.0.1:{server.port}" in embedder.lost
+        assert embedder.lost.embedded == came_through
+        assert embedder.lost.because is LostBecause.SILENT
+        assert f"lost after {came_through} images" in str(embedder.lost)
+        assert "refused the connection" in str(embedder.lost)
+        assert f"127.0.0.1:{server.port}" in str(embedder.lost)
         assert len(server.requests) <= 64
         late = embedder.submit(BytesTask(picture(0))).result(timeout=0)
-        assert late.payload == Skipped(Reason.SERVER_FAILED, embedder.lost)
+        assert late.payload == Skipped(Reason.SERVER_FAILED, str(embedder.lost))
 
         server.behaviour = always(well)
         server.come_back()
@@ -418,8 +420,9 @@ def test_a_server_that_fails_on_everything_uses_up_the_budget(make: Make) -> Non
         ending = finish(make(server, replace(POLICY, budget=100)))
         tell(server, ending)
     assert ending.embedder.lost is not None
-    assert "lost after 30 images: too many requests have failed" in ending.embedder.lost
-    assert "answered 500 Internal Server Error" in ending.embedder.lost
+    assert ending.embedder.lost.because is LostBecause.FAILING
+    assert "lost after 30 images: too many requests have failed" in str(ending.embedder.lost)
+    assert "answered 500 Internal Server Error" in str(ending.embedder.lost)
     assert len(ending.embedded) == 30
     assert len(server.requests) <= 30 + 20 + 20
 

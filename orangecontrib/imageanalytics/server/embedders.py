@@ -8,32 +8,17 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from orangecontrib.imageanalytics.embedder import BytesTask, PixelsTask, Result, Task
+from orangecontrib.imageanalytics.embedder import BytesTask, PixelsTask
 from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
 from orangecontrib.imageanalytics.outcome import ModelFileError, Skipped
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from numpy.typing import NDArray
 
+    from orangecontrib.imageanalytics.embedder import Embedder
     from orangecontrib.imageanalytics.models import Model
 
 _log = logging.getLogger(__name__)
-
-
-class Embedder(Protocol):
-    """What embeds with one model; a `LocalEmbedder`, unless told otherwise."""
-
-    @property
-    def capacity(self) -> int:
-        """How many unfinished images keep it busy."""
-
-    def submit(self, task: Task) -> Future[Result]:
-        """Embed an image."""
-
-    def close(self) -> None:
-        """End its workers."""
 
 
 class Opens(Protocol):

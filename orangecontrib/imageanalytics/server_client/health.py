@@ -5,6 +5,7 @@ Pure bookkeeping: the time, in seconds from any beginning, is handed in.
 
 from __future__ import annotations
 
+from orangecontrib.imageanalytics.embedder import Lost, LostBecause
 from orangecontrib.imageanalytics.server_client.retry import Failure, Kind, Policy, Standing
 
 
@@ -99,16 +100,7 @@ class ServerHealth:
             " as SqueezeNet."
         )
 
-    def lost(self, *, quiet: bool) -> str:
-        """Say for people that the server was lost, when, why, and what to do."""
-        why = (
-            f"no image has come through for {self._patience:.0f} s"
-            if quiet
-            else "too many requests have failed"
-        )
-        images = "1 image" if self.embedded == 1 else f"{self.embedded} images"
-        return (
-            f"The embedding server {self._server} was lost after {images}: {why}; the last time, "
-            f"it {self._last_failure.text}. What came through is kept: run again to go on with "
-            "the rest."
-        )
+    def lost(self, because: LostBecause) -> Lost:
+        """Say that the server was lost, when, and why."""
+        text = self._last_failure.text
+        return Lost(self._server, self.embedded, because, self._patience, text)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from orangecontrib.imageanalytics.embedder import Lost, LostBecause
 from orangecontrib.imageanalytics.outcome import (
     EmbeddingConnectionError,
     Reason,
@@ -139,7 +140,7 @@ class ServerRun:
 
     def _end(self, why: End) -> None:
         if not self._ended:
-            if isinstance(why, str):
+            if isinstance(why, Lost):
                 _log.warning("%s", why)
             self.cancel()
             self._on_end(why)
@@ -254,7 +255,7 @@ class ServerRun:
 
     def _again(self, image: Image, failure: Failure, decision: Again) -> None:
         if not self._budget.spend(decision.cost):
-            self._end(self._health.lost(quiet=False))
+            self._end(self._health.lost(LostBecause.FAILING))
             return
         if not decision.counts:
             image.attempts -= 1
@@ -304,6 +305,6 @@ class ServerRun:
             return
         deadline = self._health.quiet_at
         if asyncio.get_running_loop().time() >= deadline:
-            self._end(self._health.lost(quiet=True))
+            self._end(self._health.lost(LostBecause.SILENT))
         else:
             self._call_at("quiet", deadline, self._watch)

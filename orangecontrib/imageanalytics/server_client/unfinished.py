@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Union
 
-from orangecontrib.imageanalytics.embedder import Result
+from orangecontrib.imageanalytics.embedder import Lost, Result
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 #: An embedding, float32 of shape (D,), or why there is none.
 Payload = Union["NDArray[np.float32]", Skipped]
 
-#: Why a run ended before its last image: an error, or a server that was lost, in words.
-End = Exception | str
+#: Why a run ended before its last image: an error, or a server that was lost.
+End = Exception | Lost
 
 
 class Unfinished:
@@ -28,7 +28,7 @@ class Unfinished:
 
     Attributes
     ----------
-    end : Exception or str, optional
+    end : Exception or Lost, optional
         Why the run ended early, if it did.
     """
 
@@ -53,7 +53,7 @@ class Unfinished:
         return promise
 
     def end_with(self, why: End) -> None:
-        """End the run: an error fails all promises, a text skips all images for that reason."""
+        """End the run: an error fails all promises, a lost server skips all images."""
         for promise in self._take_all(why):
             promise.resolve_with_end(why)
 
@@ -106,8 +106,8 @@ class Promise:
 
     def resolve_with_end(self, why: End) -> None:
         """Resolve it as the run's end demands; for one that has been taken."""
-        if isinstance(why, str):
-            self._set(Skipped(Reason.SERVER_FAILED, why))
+        if isinstance(why, Lost):
+            self._set(Skipped(Reason.SERVER_FAILED, str(why)))
         elif self.future.set_running_or_notify_cancel():
             self.future.set_exception(why)
 

@@ -14,6 +14,7 @@ from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 if TYPE_CHECKING:
     from Orange.data import Table
 
+    from orangecontrib.imageanalytics.embedder import Lost
     from orangecontrib.imageanalytics.widgets.background import Run
 
 #: Skipped images that the report names; all of them are in the second output.
@@ -74,7 +75,7 @@ class Finished:
         How many images were skipped for each reason.
     examples : list of (str, str)
         The first skipped images: name, and reason with details.
-    lost : str, optional
+    lost : Lost, optional
         How the server was lost half-way.
     """
 
@@ -83,7 +84,7 @@ class Finished:
     skipped: Table | None
     reasons: Counter[Reason]
     examples: list[tuple[str, str]]
-    lost: str | None = None
+    lost: Lost | None = None
 
     @property
     def n_skipped(self) -> int:
