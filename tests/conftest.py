@@ -17,10 +17,15 @@ PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
 
 @pytest.fixture(autouse=True)
 def own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
-    """Give each test a cache, and no server, token or models folder but its own."""
+    """Give each test a cache, and no server, token, hub or models folder but its own."""
     monkeypatch.setenv("ORANGE_IMAGE_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("ORANGE_IMAGE_MODELS", str(tmp_path_factory.mktemp("models")))
-    for name in ("ORANGE_EMBEDDING_API_URL", "ORANGE_EMBEDDING_TOKEN"):
+    monkeypatch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody is there
+    for name in (
+        *("ORANGE_EMBEDDING_API_URL", "ORANGE_EMBEDDING_TOKEN", "ORANGE_IMAGE_DOWNLOAD"),
+        *("HF_HUB_OFFLINE", "HF_TOKEN", "HF_HUB_CACHE"),
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -47,7 +47,8 @@ class Exchange(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def do_GET(self) -> None:
         owner = self.server.owner
@@ -58,7 +59,7 @@ class Exchange(BaseHTTPRequestHandler):
             except OSError:  # the client has gone
                 self.close_connection = True
 
-    do_CONNECT = do_GET
+    do_CONNECT = do_HEAD = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
         """Write nothing to the terminal."""

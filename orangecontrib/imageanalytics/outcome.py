@@ -8,10 +8,12 @@ Exceptions are for what makes the whole run impossible:
     ├── InputTypeError         (TypeError)        the input is not of a kind that can be embedded
     ├── ColumnError            (ValueError)       the table has no such column of images
     ├── ModelFileError                            a model's file is missing, broken or unusable
+    │   └── MissingModelError                     it has to be downloaded first
+    ├── ModelDownloadError                        a model's files cannot be had from the hub
     ├── WorkerError                               the process that computes cannot start
     ├── ServerSettingError     (ValueError)       the server's address or token cannot be used
     ├── ServerRefusedError                        the server answers, and will not do it
-    └── EmbeddingConnectionError (ConnectionError)  the server cannot be reached
+    └── EmbeddingConnectionError (ConnectionError)  the server or hub cannot be reached
 """
 
 from __future__ import annotations
@@ -116,6 +118,14 @@ class ColumnError(EmbeddingError, ValueError):
 
 class ModelFileError(EmbeddingError):
     """A model's file is missing, broken, or not one that gives a vector per image."""
+
+
+class MissingModelError(ModelFileError):
+    """A model that can be downloaded is not on this computer."""
+
+
+class ModelDownloadError(EmbeddingError):
+    """A model's files are refused by the hub, not what they should be, or find no room here."""
 
 
 class WorkerError(EmbeddingError):

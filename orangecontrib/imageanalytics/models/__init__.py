@@ -11,8 +11,15 @@ from dataclasses import replace
 
 from orangecontrib.imageanalytics.models import user_models
 from orangecontrib.imageanalytics.models.catalogue import DEFAULT, MODELS
-from orangecontrib.imageanalytics.models.downloaded import downloaded_file
-from orangecontrib.imageanalytics.models.model import Download, HubFile, Kind, Model, Section
+from orangecontrib.imageanalytics.models.downloaded import downloaded_files, is_downloaded
+from orangecontrib.imageanalytics.models.model import (
+    Download,
+    HubFile,
+    Kind,
+    Model,
+    Product,
+    Section,
+)
 from orangecontrib.imageanalytics.models.user_models import Found, Problem, default_folder
 from orangecontrib.imageanalytics.outcome import ModelFileError, UnknownModelError
 
@@ -24,6 +31,7 @@ __all__ = [
     "Kind",
     "Model",
     "Problem",
+    "Product",
     "Section",
     "default_folder",
     "find",
@@ -82,7 +90,6 @@ def get(id_: str, folder: str | os.PathLike[str] | None = None) -> Model:
 
 def _on_this_computer(model: Model, folder: str | os.PathLike[str] | None) -> Model:
     """Add its file to a model that was downloaded."""
-    if model.kind is not Kind.DOWNLOADABLE:
+    if model.kind is not Kind.DOWNLOADABLE or not is_downloaded(model, folder):
         return model
-    file = downloaded_file(model.id, folder)
-    return replace(model, weights=file) if file.is_file() else model
+    return replace(model, weights=downloaded_files(model, folder)[0])

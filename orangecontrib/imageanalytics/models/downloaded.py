@@ -1,24 +1,64 @@
-"""Where models that were downloaded are kept, each as one ONNX file of our kind."""
+"""Where models that were downloaded are kept: each network as one ONNX file of our kind."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from orangecontrib.imageanalytics.models.model import Model
 from orangecontrib.imageanalytics.models.user_models import chosen_folder
 
-#: Inside the folder of the user's models, which looks at no folders inside it.
+#: Inside the folder of the user's models, where nothing looks for the user's own.
 FOLDER = "downloaded"
 
+_PARTS = "unfinished"
 
-def downloaded_file(id_: str, folder: str | os.PathLike[str] | None = None) -> Path:
-    """The file that a downloadable model has once it was downloaded.
+
+def downloaded_files(
+    model: Model, folder: str | os.PathLike[str] | None = None
+) -> tuple[Path, ...]:
+    """The files that a downloadable model has once it was downloaded, that for images first.
 
     Parameters
     ----------
-    id_ : str
-        Of a model of the catalogue.
-    folder : Path or str, optional
+    model : Model
+        One with a `download`.
+    folder : path, optional
         That of the user's models; see `user_models.default_folder`.
     """
-    return chosen_folder(folder) / FOLDER / f"{id_}.onnx"
+    assert model.download is not None
+    place = chosen_folder(folder) / FOLDER
+    return tuple(place / f"{model.id}{product.ending}" for product in model.download.products)
+
+
+def is_downloaded(model: Model, folder: str | os.PathLike[str] | None = None) -> bool:
+    """Whether all of its files are there."""
+    return all(file.is_file() for file in downloaded_files(model, folder))
+
+
+def parts_folder(id_: str, folder: str | os.PathLike[str] | None = None) -> Path:
+    """Where what has arrived of a model and is not whole yet is kept."""
+    return chosen_folder(folder) / FOLDER / _PARTS / id_
+
+
+def remove(model: Model, folder: str | os.PathLike[str] | None = None) -> int:
+    """Delete a downloaded model's files, and what has arrived of it; it can be downloaded again.
+
+    Returns
+    -------
+    int
+        The bytes that became free.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be deleted; on Windows, for instance, while it is in use.
+    """
+    parts = parts_folder(model.id, folder).glob("*.part")
+    there = [file for file in (*downloaded_files(model, folder), *parts) if file.is_file()]
+    freed = 0
+    for file in there:
+        size = file.stat().st_size
+        file.unlink()
+        freed += size
+    return freed

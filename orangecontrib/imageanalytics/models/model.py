@@ -58,22 +58,41 @@ class HubFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Download:
-    """What has to be fetched for a model, and how its ONNX file is made of that.
+class Product:
+    """A file that is made of files of a hub.
 
     Attributes
     ----------
-    files : mapping of str to HubFile
-        By the names that the recipe knows them by.
-    recipe : object
-        What `models.building.build` makes of them.
-    size : int
-        Bytes to fetch, all in all; what is said before anybody agrees.
+    ending : str
+        The end of its name, after the model's id.
+    sources : mapping of str to HubFile
+        What it is made of, by the names that the recipe knows them by.
+    recipe : object, optional
+        How it is made of them, one of `models.recipes`; None if the one source is kept as it is.
     """
 
-    files: Mapping[str, HubFile]
-    recipe: object
-    size: int
+    ending: str
+    sources: Mapping[str, HubFile]
+    recipe: object | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What has to be fetched for a model.
+
+    Attributes
+    ----------
+    products : tuple of Product
+        The files that it becomes; the first is the network for images, `.onnx`.
+    """
+
+    products: tuple[Product, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes to fetch, all in all, as far as they are known; said before anybody agrees."""
+        sources = (source for product in self.products for source in product.sources.values())
+        return sum(source.size or 0 for source in sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +124,7 @@ class Model:
     weights : Path, optional
         Its ONNX file, if that is on this computer.
     download : Download, optional
-        What has to be fetched for it and how its file is made of that, if it is downloadable.
+        What has to be fetched for it, if it is downloadable.
     stands_for : str, optional
         The id of the server's model that it can take the place of, on a server of one's own.
     """
