@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -161,9 +160,7 @@ class TestInterruptions:
         hub.on(address(), without_ranges)
         assert download(downloadable(content), folder).weights.read_bytes() == content
 
-    def test_a_cancel_ends_it_within_half_a_second_even_if_nothing_arrives(
-        self, hub, content, folder
-    ):
+    def test_a_cancel_ends_it_at_once_even_if_nothing_arrives(self, hub, content, folder):
         hub.put(content, sends=stalling(1_500_000))
         cancelled = threading.Event()
         arrived = threading.Event()
@@ -187,7 +184,7 @@ class TestInterruptions:
         cancelled.set()
         began = time.monotonic()
         thread.join(60)
-        assert ended[0] - began < 0.5
+        assert ended[0] - began < 2  # it takes 0.1 s; the network alone would let go after 10
         assert parts(folder)[0] >= 1_000_000
         assert not psutil.Process().children()
 
@@ -310,6 +307,8 @@ class TestFailures:
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no process's files")
     def test_a_disk_that_is_full_in_the_middle(self, hub, content, folder):
+        import resource
+
         hub.put(content)
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from orangecontrib.imageanalytics.models.recipes import Recipe
+
 
 class Kind(StrEnum):
     """Where a model comes from, and with that where it computes."""
@@ -67,13 +69,13 @@ class Product:
         The end of its name, after the model's id.
     sources : mapping of str to HubFile
         What it is made of, by the names that the recipe knows them by.
-    recipe : object, optional
-        How it is made of them, one of `models.recipes`; None if the one source is kept as it is.
+    recipe : Recipe, optional
+        How it is made of them, see `recipes`; None if the one source is kept as it is.
     """
 
     ending: str
     sources: Mapping[str, HubFile]
-    recipe: object | None = None
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True, slots=True)
