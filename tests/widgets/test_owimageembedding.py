@@ -328,12 +328,42 @@ class TestAttributes(EmbeddingWidgetTest):
         menu.activated.emit(1)
         assert widget.attribute == widget.attribute_used == "text"
 
-    def test_a_saved_model_that_is_not_there_is_kept_until_the_user_chooses(self):
+    def test_a_saved_model_that_is_not_there_is_an_error_without_output(self):
         widget = self.make(model="my-model")
-        assert widget.model_used == "squeezenet" and widget.model == "my-model"
-        assert self.shown(widget) == ["no_such_model"]
+        self.give(widget, image_table(photo_paths()[:1]))
+        assert widget.task is None and self.outputs(widget) == (None, None)
+        assert self.shown(widget) == ["no_such_model"] and widget.model == "my-model"
+        said = str(widget.Error.no_such_model)
+        assert "my-model.onnx" in said and str(user_models.default_folder()) in said
+        assert widget.panel.model.currentText() == ""
         self.choose(widget, "efficientnet-lite0")
         assert widget.model == "efficientnet-lite0" and self.shown(widget) == []
+        assert widget.panel.instead.isHidden()
+        self.finish(widget)
+        assert self.outputs(widget)[0].X.shape == (1, 1280)
+
+    def test_a_model_that_is_not_there_can_be_replaced_with_a_click(self):
+        widget = self.make(model="my-model")
+        self.give(widget, image_table(photo_paths()[:1]))
+        assert not widget.panel.instead.isHidden()
+        widget.send_report()
+        widget.panel.instead.click()
+        self.finish(widget)
+        assert self.outputs(widget)[0].X.shape == (1, 1000) and self.shown(widget) == []
+
+    def test_a_model_that_comes_back_is_used_and_one_that_goes_takes_its_numbers_along(self):
+        widget = self.make(model="mine")
+        self.give(widget, image_table(photo_paths()[:1]))
+        widget.isActiveWindow = lambda: True
+        file = user_models.default_folder() / "mine.onnx"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_model(file)
+        widget.changeEvent(QEvent(QEvent.Type.ActivationChange))
+        self.finish(widget)
+        assert len(self.outputs(widget)[0]) == 1 and self.shown(widget) == []
+        file.unlink()
+        widget.changeEvent(QEvent(QEvent.Type.ActivationChange))
+        assert self.outputs(widget) == (None, None) and self.shown(widget) == ["no_such_model"]
 
 
 class TestLooks(EmbeddingWidgetTest):

@@ -10,7 +10,8 @@ from typing import Any
 import keyring
 import keyring.backend
 import pytest
-from AnyQt.QtCore import QSettings
+from AnyQt.QtCore import QSettings, Qt
+from AnyQt.QtTest import QTest
 
 from orangecontrib.imageanalytics import server_embedder
 from orangecontrib.imageanalytics.server_client.retry import Policy
@@ -24,6 +25,7 @@ from tests.misbehaving_server import (
     picture,
     status,
 )
+from tests.pointing import click_in_list, turn_wheel
 from tests.widget_case import EmbeddingWidgetTest, image_table, photo_paths, until
 
 
@@ -168,6 +170,74 @@ class TestConsent(ServerTest):
         assert widget.panel.destination.told == "Images stay on this computer."
         for part in ("agree", "stop", "url", "token"):
             assert not getattr(widget.panel.destination, part).isVisibleTo(widget)
+
+
+class TestDeliberateChoice(ServerTest):
+    def widget_with_focus(self):
+        self.user.allow(self.host)
+        widget = self.make(model="squeezenet")
+        self.give(widget, self.pictures(2))
+        self.finish(widget)
+        widget.show()
+        QTest.qWaitForWindowActive(widget)
+        return widget
+
+    def test_the_wheel_never_gets_to_a_server(self):
+        widget = self.widget_with_focus()
+        turn_wheel(widget.panel.model, notches=-20)
+        assert widget.model == "squeezenet"
+        widget.panel.model.setFocus()
+        for _ in range(20):
+            turn_wheel(widget.panel.model, notches=-1)
+            self.finish(widget)
+            assert widget.panel.models[widget.model].is_local
+        assert widget.model != "squeezenet"  # it turns, among those of this computer
+        assert self.server.connections == 0
+
+    def test_arrow_keys_never_get_to_a_server(self):
+        widget = self.widget_with_focus()
+        widget.panel.model.setFocus()
+        for key in (Qt.Key.Key_Down, Qt.Key.Key_PageDown, Qt.Key.Key_End):
+            QTest.keyClick(widget.panel.model, key)
+            assert widget.panel.models[widget.model].is_local
+            self.finish(widget)
+        assert self.server.connections == 0
+
+    def test_a_click_in_the_open_list_chooses_a_server_and_apply_sends(self):
+        widget = self.widget_with_focus()
+        click_in_list(widget.panel.model, "deeploc")
+        assert widget.model == "deeploc" and widget.task is None
+        assert widget.told == f"Press Apply to send images to {self.host}."
+        self.give(widget, self.pictures(3))  # nor do new pictures start it
+        widget.panel.automatically.click()
+        widget.panel.automatically.click()
+        assert widget.task is None and self.server.connections == 0
+        widget.panel.apply.click()
+        self.finish(widget)
+        assert len(self.outputs(widget)[0]) == 3
+        self.give(widget, self.pictures(4))  # from now on as with any other
+        self.finish(widget)
+        assert len(self.outputs(widget)[0]) == 4
+
+    def test_each_choice_of_a_server_awaits_apply_anew(self):
+        widget = self.widget_with_focus()
+        click_in_list(widget.panel.model, "deeploc")
+        widget.panel.apply.click()
+        self.finish(widget)
+        sent = self.server.connections
+        click_in_list(widget.panel.model, "squeezenet")
+        self.finish(widget)
+        click_in_list(widget.panel.model, "vgg19")
+        assert widget.task is None and self.server.connections == sent
+
+    def test_without_consent_the_choice_asks_for_it_and_agreeing_sends(self):
+        widget = self.make(model="squeezenet")
+        self.give(widget, self.pictures(2))
+        self.choose(widget, "deeploc")
+        assert self.shown(widget) == ["consent"]
+        widget.panel.destination.agree.click()
+        self.finish(widget)
+        assert len(self.outputs(widget)[0]) == 2
 
 
 class TestAddress(ServerTest):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from AnyQt.QtCore import Qt
-from AnyQt.QtWidgets import QLabel, QWidget
+from AnyQt.QtWidgets import QFormLayout, QLabel, QLayout, QWidget
 
 
 def wrapped(parent: QWidget | None = None) -> QLabel:
@@ -11,3 +11,16 @@ def wrapped(parent: QWidget | None = None) -> QLabel:
     label = QLabel(parent, wordWrap=True, textFormat=Qt.TextFormat.PlainText)
     label.setMinimumWidth(label.fontMetrics().averageCharWidth() * 50)
     return label
+
+
+def set_row_visible(form: QFormLayout, field: QWidget | QLayout, visible: bool) -> None:
+    """Show or hide a row of a form, its label included; Qt has that of its own only since 6.4."""
+    parts = [field] if isinstance(field, QWidget) else _widgets(field)
+    for part in [form.labelForField(field), *parts]:
+        if part is not None:
+            part.setVisible(visible)
+
+
+def _widgets(layout: QLayout) -> list[QWidget]:
+    items = [layout.itemAt(i) for i in range(layout.count())]
+    return [item.widget() for item in items if item.widget() is not None]

@@ -12,7 +12,6 @@ from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtGui import QDesktopServices
 from AnyQt.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
@@ -23,8 +22,9 @@ from AnyQt.QtWidgets import (
 from Orange.widgets.gui import attributeIconDict
 
 from orangecontrib.imageanalytics import models
-from orangecontrib.imageanalytics.widgets.controls import wrapped
+from orangecontrib.imageanalytics.widgets.controls import set_row_visible, wrapped
 from orangecontrib.imageanalytics.widgets.destination import Destination
+from orangecontrib.imageanalytics.widgets.menus import Menu
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ class Panel(QObject):
         self._found: models.Found | None = None
         area = widget.controlArea
 
-        self.attribute = _menu()
-        self.model = _menu()
+        self.attribute = Menu()
+        self.model = Menu()
         self.folder = QPushButton("Models f&older", autoDefault=False, clicked=_open_folder)
         self.folder.setToolTip("Put ONNX files of your own there, and they are listed here.")
-        self.provider = _menu()
+        self.provider = Menu()
         self._description = wrapped(area)
         self._form = form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -122,17 +122,25 @@ class Panel(QObject):
         for model in self.models.values():
             place = "local" if model.is_local else "server"
             self.model.addItem(f"{model.title} ({place})", model.id)
+            if not model.is_local:
+                self.model.set_deliberate(self.model.count() - 1)
         return True
 
     def show_model(self, name: str) -> None:
-        """Show the model that is used."""
-        model = self.models[name]
+        """Show the model that is used, or that it is not there."""
         self.model.setCurrentIndex(self.model.findData(name))
+        model = self.models.get(name)
+        if model is None:
+            self.model.setPlaceholderText(f"{name} (not there)")
+            self._description.clear()
+            self.destination.set_local(True)
+            return
         trained_on = "" if model.trained_on == "not stated" else f" Trained on {model.trained_on}."
         self._description.setText(
             f"{model.description}\nGives {model.dimension} numbers per image.{trained_on}"
         )
-        self._form.setRowVisible(self.provider, model.is_local and self.provider.count() > 1)
+        has_choice = model.is_local and self.provider.count() > 1
+        set_row_visible(self._form, self.provider, has_choice)
         self.destination.set_local(model.is_local)
 
     def show_columns(self, columns: Sequence[Variable], used: str | None) -> None:
@@ -155,15 +163,6 @@ class Panel(QObject):
     def _provider_activated(self) -> None:
         user_settings().provider = self.provider.currentData()
         self.provider_chosen.emit()
-
-
-def _menu() -> QComboBox:
-    menu = QComboBox(
-        sizeAdjustPolicy=QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon,
-        minimumContentsLength=20,
-    )
-    menu.setMaxVisibleItems(20)
-    return menu
 
 
 def _open_folder() -> None:

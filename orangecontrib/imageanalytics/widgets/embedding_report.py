@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 def report(widget: OWImageEmbedding) -> None:
     """Say what was embedded with what, what came out, and which images were skipped and why."""
-    model = widget.panel.models[widget.model_used]
+    model = widget.panel.models.get(widget.model)
+    if model is None:
+        widget.report_paragraph("Embedder", str(widget.Error.no_such_model))
+        return
     destination = widget.panel.destination
     widget.report_items(
         "Settings",

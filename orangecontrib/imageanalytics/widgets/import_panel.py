@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from AnyQt.QtCore import QObject, Qt
 from AnyQt.QtWidgets import (
-    QComboBox,
     QGridLayout,
     QGroupBox,
     QHBoxLayout,
@@ -21,6 +20,7 @@ from AnyQt.QtWidgets import (
 )
 
 from orangecontrib.imageanalytics.sources.regular_file import shown
+from orangecontrib.imageanalytics.widgets.menus import Menu
 
 if TYPE_CHECKING:
     from orangecontrib.imageanalytics.import_images import Others
@@ -35,10 +35,7 @@ class Panel(QObject):
         area = widget.controlArea
         style = widget.style()
 
-        self.folder = QComboBox(
-            sizeAdjustPolicy=QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon,
-            minimumContentsLength=30,
-        )
+        self.folder = Menu(characters=30)
         self._icon = style.standardIcon(QStyle.StandardPixmap.SP_DirIcon)
         self.choose = _button("C&hoose...", "Choose another folder.")
         self.choose.setIcon(style.standardIcon(QStyle.StandardPixmap.SP_DirOpenIcon))

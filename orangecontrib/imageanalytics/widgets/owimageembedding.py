@@ -11,7 +11,7 @@ from Orange.widgets.utils.sql import check_sql_input
 from Orange.widgets.widget import Input, Msg, Output
 
 from orangecontrib.imageanalytics import tables
-from orangecontrib.imageanalytics.models import DEFAULT
+from orangecontrib.imageanalytics.models import DEFAULT, default_folder
 from orangecontrib.imageanalytics.outcome import EmbeddingConnectionError, ServerRefusedError
 from orangecontrib.imageanalytics.widgets import migration
 from orangecontrib.imageanalytics.widgets.background import Background
@@ -42,6 +42,10 @@ class OWImageEmbedding(Background):
         no_image_attribute = Msg(
             "The data has no column of images: it must be a text or categorical meta attribute."
         )
+        no_such_model = Msg(
+            "The embedder '{0}' is not there. If it is a model of your own, put its file {0}.onnx "
+            "into the folder {1}; or choose another embedder."
+        )
         bad_address = Msg("{}")
         unreachable = Msg("{}")
         refused = Msg("{}")
@@ -56,7 +60,6 @@ class OWImageEmbedding(Background):
         model_files = Msg("{}")
 
     class Information(Background.Information):
-        no_such_model = Msg("There is no embedder '{}' here; {} is used.")
         cancelled = Msg("Cancelled. What was computed is kept: Apply goes on from there.")
 
     want_main_area = False
@@ -76,6 +79,7 @@ class OWImageEmbedding(Background):
         self.finished: Finished | None = None
         self.is_sent = False  # whether the outputs are those of `finished`
         self._is_pending = False  # whether Apply would compute something new
+        self._has_just_chosen_a_server = False  # what is sent there first is sent by Apply
         self.panel = Panel(self)
         self.panel.attribute.activated.connect(self._attribute_chosen)
         self.panel.model.activated.connect(self._model_chosen)
@@ -114,9 +118,9 @@ class OWImageEmbedding(Background):
         return str(names[0]) if names else None
 
     @property
-    def model_used(self) -> str:
-        """The id of the saved model if it is there, else of the default one."""
-        return self.model if self.model in self.panel.models else DEFAULT
+    def model_used(self) -> str | None:
+        """The id of the saved model if it is there; no other takes its place by itself."""
+        return self.model if self.model in self.panel.models else None
 
     def _attribute_chosen(self) -> None:
         self.attribute = self.panel.attribute.currentData()
@@ -125,6 +129,7 @@ class OWImageEmbedding(Background):
 
     def _model_chosen(self) -> None:
         self.model = self.panel.model.currentData()
+        self._has_just_chosen_a_server = not self.panel.models[self.model].is_local
         self._show_model()
         self._inputs_changed()
 
@@ -139,10 +144,10 @@ class OWImageEmbedding(Background):
         self._show_model()
 
     def _show_model(self) -> None:
-        used = self.model_used
-        self.panel.show_model(used)
-        title = self.panel.models[used].title
-        self.Information.no_such_model(self.model, title, shown=self.model != used)
+        self.panel.show_model(self.model)
+        is_missing = self.model_used is None
+        self.Error.no_such_model(self.model, default_folder(), shown=is_missing)
+        self.panel.instead.setVisible(is_missing)
 
     def _show_data(self) -> None:
         columns = [] if self.data is None else tables.image_columns(self.data)
@@ -170,11 +175,17 @@ class OWImageEmbedding(Background):
         if request is not None and self._is_finished(request):
             self._is_pending = False
             self._show_outcome()
-        elif self.auto_apply or request is None:
+        elif request is None or (self.auto_apply and not self._awaits_sending(request)):
             self._run(request)
         else:
             self._is_pending = True
-            self.tell("Press Apply to embed the images.")
+            do = "embed the images" if request.host is None else f"send images to {request.host}"
+            self.tell(f"Press Apply to {do}.")
+
+    def _awaits_sending(self, request: Request) -> bool:
+        """Whether a server has just been chosen that the user once agreed to send images to."""
+        host = request.host
+        return self._has_just_chosen_a_server and bool(host and user_settings().may_send_to(host))
 
     def _is_finished(self, request: Request) -> bool:
         done = self.finished
@@ -193,11 +204,12 @@ class OWImageEmbedding(Background):
 
     def _automatically_toggled(self, automatically: bool) -> None:
         self.auto_apply = automatically
-        if automatically and self._is_pending:
+        if automatically and self._is_pending and not self._has_just_chosen_a_server:
             self.apply()
 
     def apply(self) -> None:
         """Run, whatever was computed before."""
+        self._has_just_chosen_a_server = False
         self.cancel()
         self._clear_outcome()
         self._run(self._request())
@@ -209,9 +221,9 @@ class OWImageEmbedding(Background):
     def _request(self) -> Request | None:
         """Say what would be computed now; None if something is missing for it."""
         attribute = self.attribute_used
-        if not self.data or attribute is None:
+        model = self.panel.models.get(self.model)
+        if not self.data or attribute is None or model is None:
             return None
-        model = self.panel.models[self.model_used]
         if model.is_local:
             provider = user_settings().provider
             return Request(self.data, attribute, model.id, model.title, provider=provider)
@@ -274,7 +286,7 @@ class OWImageEmbedding(Background):
             self.Warning.server_lost,
         ):
             message.clear()
-        self.panel.instead.hide()
+        self.panel.instead.setVisible(self.model_used is None)
 
     def _clear_outputs(self) -> None:
         self.Outputs.embeddings.send(None)
