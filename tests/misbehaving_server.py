@@ -12,6 +12,7 @@ library would write what is needed here. Its "model" is computed from the pixels
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import itertools
 import json
@@ -106,6 +107,11 @@ def raw(content: bytes, *, keep: bool = True) -> Answer:
 def says(embedding: object) -> Answer:
     """Give this in place of the embedding."""
     return raw(response(200, json.dumps({"embedding": embedding}).encode()))
+
+
+def small_bomb() -> bytes:
+    """Pack 100 MB of zeros twice with gzip."""
+    return gzip.compress(gzip.compress(bytes(100_000_000)))
 
 
 def status(code: int, body: bytes = b"no", **headers: str) -> Answer:

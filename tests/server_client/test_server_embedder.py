@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -57,6 +58,7 @@ from tests.misbehaving_server import (
     raw,
     response,
     says,
+    small_bomb,
     status,
     well,
 )
@@ -313,10 +315,31 @@ NONSENSE: dict[str, Answer] = {
     "not UTF-8": raw(response(200, b'{"embedding": [\xff]}')),
     "very deep": raw(response(200, b"[" * 100_000)),
     "bad gzip": raw(response(200, b"no gzip", {"Content-Encoding": "gzip"})),
+    "gzip in gzip": raw(response(200, small_bomb(), {"Content-Encoding": "gzip, gzip"})),
+    "br": raw(response(200, b"x", {"Content-Encoding": "br"})),
     "endless": endless,
     "not HTTP": raw(b"220 mail.example.org ESMTP\r\n", keep=False),
     "bad length": raw(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", keep=False),
 }
+
+
+@pytest.mark.parametrize("code", [200, 400, 503])
+def test_a_small_answer_that_unpacks_to_much_does_not_fill_the_memory(
+    make: Make, code: int
+) -> None:
+    """400 bytes, of which httpx made 100 MB before anybody could count them."""
+    answer = status(code, small_bomb(), Content_Encoding="gzip, gzip")
+    with MisbehavingServer(one_in(20, answer)) as server:
+        embedder = make(server)
+        tracemalloc.start()
+        try:
+            ending = finish(embedder)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        tell(server, ending)
+    assert len(ending.embedded) == 95
+    assert peak < 40_000_000
 
 
 @pytest.mark.parametrize("nonsense", NONSENSE)

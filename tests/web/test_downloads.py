@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -420,6 +421,28 @@ class TestBadServers:
         bomb = answer(gzip.compress(bytes(50_000_000)), {"Content-Encoding": "gzip"})
         outcome = downloads.fetch(server.on("/x.png", bomb)).result(10)
         assert_skipped(outcome, Reason.TOO_LARGE)
+
+    def test_a_compression_bomb_does_not_fill_the_memory(self, server, downloads):
+        bomb = answer(gzip.compress(bytes(50_000_000)), {"Content-Encoding": "gzip"})
+        url = server.on("/x.png", bomb)
+        tracemalloc.start()
+        try:
+            downloads.fetch(url).result(10)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 20_000_000
+
+    def test_deflate_is_undone_with_and_without_the_frame_of_zlib(self, server, downloads):
+        bare = zlib.compressobj(wbits=-15)
+        for packed in (zlib.compress(IMAGE), bare.compress(IMAGE) + bare.flush()):
+            url = server.on("/x.png", answer(packed, {"Content-Encoding": "deflate"}))
+            assert downloads.fetch(url).result(10) == Content(IMAGE)
+
+    def test_a_compression_that_ends_early_is_skipped(self, server, downloads):
+        page = answer(gzip.compress(IMAGE)[:-9], {"Content-Encoding": "gzip"})
+        outcome = downloads.fetch(server.on("/x.png", page)).result(10)
+        assert_skipped(outcome, Reason.NOT_DOWNLOADED, "broken compression")
 
     def test_compressions_without_bounds_are_not_undone(self, server, downloads):
         for name in ("br", "zstd", "gzip, gzip"):

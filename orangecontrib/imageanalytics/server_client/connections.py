@@ -23,6 +23,7 @@ from orangecontrib.imageanalytics.server_client.retry import (
     failed_with,
     parse_retry_after,
 )
+from orangecontrib.imageanalytics.web.body import CannotUnpack, read_body
 from orangecontrib.imageanalytics.web.http_client import (
     USER_AGENT,
     causes,
@@ -206,12 +207,11 @@ class Connections:
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes | Failure:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > limit:
-            return Failure(Kind.FAULT, f"answered more than {limit / 1e6:g} MB")
-    return bytes(body)
+    try:
+        body = await read_body(response, limit)
+    except CannotUnpack as error:
+        return Failure(Kind.FAULT, str(error))
+    return Failure(Kind.FAULT, f"answered more than {limit / 1e6:g} MB") if body is None else body
 
 
 def _announced_length(response: httpx.Response) -> float:

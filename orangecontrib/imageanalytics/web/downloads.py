@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 from orangecontrib.imageanalytics.server_client.retry import parse_retry_after, status_text
 from orangecontrib.imageanalytics.sources import MAX_FILE_SIZE, Content, content_hash
+from orangecontrib.imageanalytics.web.body import CannotUnpack, read_body
 from orangecontrib.imageanalytics.web.failure import (
     PASSING,
     DownloadFailed,
@@ -320,28 +321,19 @@ class Downloads:
         return Content(body)
 
     async def _body(self, response: httpx.Response) -> bytes:
-        limit = self._limits.size
-        too_large = DownloadFailed(
-            f"more than the {limit / 2**20:.3g} MB that are read", reason=Reason.TOO_LARGE
-        )
-        encoding = response.headers.get("content-encoding", "").strip().lower()
-        if encoding not in _ENCODINGS:
-            raise DownloadFailed(f"the server sent it compressed, as {encoding!r}, unasked")
-        length = response.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > limit:
-            raise too_large
-        parts, size = [], 0
-        async for part in response.aiter_bytes():
-            size += len(part)
-            if size > limit:
-                raise too_large
-            parts.append(part)
-        return b"".join(parts)
+        try:
+            body = await read_body(response, self._limits.size)
+        except CannotUnpack as error:
+            raise DownloadFailed(f"the server {error}") from error
+        if body is None:
+            megabytes = f"{self._limits.size / 2**20:.3g} MB"
+            raise DownloadFailed(
+                f"more than the {megabytes} that are read", reason=Reason.TOO_LARGE
+            )
+        return body
 
 
 _PAGES = ("text/html", "application/xhtml")
-# gzip grows by a factor of 1030 at most: 66 MB from a piece of 64 kB. Others know no bounds.
-_ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
 
 
 def _open_client(limits: Limits) -> httpx.AsyncClient:

@@ -81,8 +81,6 @@ def failure_of(error: httpx.HTTPError | httpx.InvalidURL, address: httpx.URL) ->
         return _broken_off(error, host)
     if isinstance(error, httpx.ProxyError):
         return DownloadFailed(f"the proxy refuses: {shown(str(error))}")
-    if isinstance(error, httpx.DecodingError):
-        return DownloadFailed(f"{host} sent a broken compression")
     if isinstance(error, httpx.NetworkError):
         return DownloadFailed(f"the connection to {host} was lost", passing=True)
     return DownloadFailed(f"not possible ({shown(str(error)) or type(error).__name__})")
