@@ -2,6 +2,7 @@
 
 import os
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from Orange.data import (
     TimeVariable,
 )
 
+from orangecontrib.imageanalytics import tables
 from orangecontrib.imageanalytics.outcome import ColumnError, Embedded, Reason, Skipped
 from orangecontrib.imageanalytics.tables import (
     embedding_columns,
@@ -457,3 +459,37 @@ def test_appending_takes_little_more_memory_than_the_result(columns, n_skipped):
     finally:
         tracemalloc.stop()
     assert peak < 1.2 * images.X.nbytes
+
+
+def names_table(*names: str, **attributes: str) -> Table:
+    image = StringVariable("image")
+    image.attributes.update(attributes)
+    metas = np.array(names, dtype=object).reshape(-1, 1)
+    return Table.from_numpy(Domain([], metas=[image]), np.empty((len(names), 0)), metas=metas)
+
+
+def test_a_folder_is_put_before_bare_names(tmp_path: Path) -> None:
+    table = names_table("a.png", "/b.png", "https://x.org/c.png", "")
+    found = tables.references(table, "image", tmp_path)
+    assert found == [str(tmp_path / "a.png"), "/b.png", "https://x.org/c.png", None]
+
+
+def test_bare_names_of_a_file_are_looked_for_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "data.csv").write_text("image\na.png\nb.png\nc.png\n")
+    table = Table.from_file(str(tmp_path / "data.csv"))
+    found = tables.references(table, "image")
+    assert found == [str(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
+
+
+def test_a_relative_origin_is_relative_to_the_tables_file(tmp_path: Path) -> None:
+    (tmp_path / "data.tab").write_text("image\nstring\nmeta type=image origin=photos\na.png\n")
+    table = Table.from_file(str(tmp_path / "data.tab"))
+    assert tables.references(table, "image") == [str(tmp_path / "photos" / "a.png")]
+
+
+def test_a_column_needs_a_folder_if_a_value_leaves_it_open() -> None:
+    assert tables.needs_folder(names_table("/a.png", "b.png"), "image")
+    assert tables.needs_folder(names_table("b.png", origin="photos"), "image")
+    assert not tables.needs_folder(names_table("b.png", origin="/photos"), "image")
+    assert not tables.needs_folder(names_table("/a.png", "", "?"), "image")

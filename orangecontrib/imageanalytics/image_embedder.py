@@ -177,11 +177,18 @@ class ImageEmbedder:
         data: Iterable[Any],
         col: str | Variable = "image",
         callback: Callback | None = None,
+        *,
+        folder: str | os.PathLike[str] | None = None,
     ) -> list[NDArray[np.float32] | None]: ...
 
     @overload
     def __call__(
-        self, data: Table, col: str | Variable = "image", callback: Callback | None = None
+        self,
+        data: Table,
+        col: str | Variable = "image",
+        callback: Callback | None = None,
+        *,
+        folder: str | os.PathLike[str] | None = None,
     ) -> tuple[Table | None, Table | None, int]: ...
 
     def __call__(
@@ -189,6 +196,8 @@ class ImageEmbedder:
         data: Any,
         col: str | Variable = "image",
         callback: Callback | None = None,
+        *,
+        folder: str | os.PathLike[str] | None = None,
     ) -> Any:
         """Embed the images of a list or of a table.
 
@@ -203,6 +212,8 @@ class ImageEmbedder:
             Called with the finished share of the images, from 0 to 1: after each image, and ten
             times a second while none is finished. What it raises stops the run at once and comes
             out unchanged.
+        folder : path, optional
+            For a table: where images are whose names do not say it; see `tables.references`.
 
         Returns
         -------
@@ -221,14 +232,19 @@ class ImageEmbedder:
             What else stops the run; what was computed until then is in the cache.
         """
         if _is_table(data):
-            return self.from_table(data, col, callback)
+            return self.from_table(data, col, callback, folder=folder)
         return [
             outcome.vector if isinstance(outcome, Embedded) else None
             for outcome in self.outcomes(data, callback=callback)
         ]
 
     def from_table(
-        self, data: Table, col: str | Variable = "image", callback: Callback | None = None
+        self,
+        data: Table,
+        col: str | Variable = "image",
+        callback: Callback | None = None,
+        *,
+        folder: str | os.PathLike[str] | None = None,
     ) -> tuple[Table | None, Table | None, int]:
         """Embed the images of a table's column.
 
@@ -243,7 +259,7 @@ class ImageEmbedder:
         """
         from orangecontrib.imageanalytics import tables
 
-        outcomes = list(self.outcomes(data, col, callback=callback))
+        outcomes = list(self.outcomes(data, col, callback=callback, folder=folder))
         return tables.with_embeddings(data, outcomes, self.made_by)
 
     def outcomes(
@@ -252,12 +268,13 @@ class ImageEmbedder:
         col: str | Variable = "image",
         *,
         callback: Callback | None = None,
+        folder: str | os.PathLike[str] | None = None,
     ) -> Iterator[Outcome]:
         """Embed images one after the other, and say what became of each.
 
         Parameters
         ----------
-        data, col, callback
+        data, col, callback, folder
             See `__call__`. The images may also come from a generator, if there is no callback.
 
         Yields
@@ -265,7 +282,7 @@ class ImageEmbedder:
         Embedded or Skipped
             In the order of the images. Leaving the loop early stops the run.
         """
-        references = self._references(data, col)
+        references = self._references(data, col, folder)
         count = len(references) if callback is not None else 0  # type: ignore[arg-type]
 
         def tick(finished: int) -> None:
@@ -352,11 +369,13 @@ class ImageEmbedder:
         return self._at_work.downloads
 
     @staticmethod
-    def _references(data: Any, col: str | Variable) -> Iterable[Any]:
+    def _references(
+        data: Any, col: str | Variable, folder: str | os.PathLike[str] | None
+    ) -> Iterable[Any]:
         if _is_table(data):
             from orangecontrib.imageanalytics import tables
 
-            return tables.references(data, col)
+            return tables.references(data, col, folder)
         _check_collection(data)
         return data if hasattr(data, "__len__") else iter(data)
 

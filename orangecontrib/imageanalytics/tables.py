@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
 
 import numpy as np
 import scipy.sparse as sp
@@ -23,6 +22,7 @@ from Orange.data.util import get_unique_names
 from Orange.data.variable import Variable
 
 from orangecontrib.imageanalytics.outcome import ColumnError, Embedded, Outcome, Skipped
+from orangecontrib.imageanalytics.sources import finder, is_relative
 
 Vector = NDArray[np.float32]
 Rows = NDArray[np.intp]
@@ -33,13 +33,6 @@ SKIP_REASON = "skip reason"
 
 # What a column of an embedding is called, from which the suffix tells two embeddings apart.
 _NUMBERED = re.compile(r"n\d+( \(\d+\))?")
-
-# A scheme has two letters or more: the drive of C:\x.png is none. Only what is followed by a
-# slash (or is "data:") counts, since scan12:30.png is a good name for a file.
-_ADDRESS = re.compile(r"\s*(data:|file:/|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
-# Absolute on Windows is absolute everywhere: behind an origin, a path from another computer
-# would be reported as one that nobody has ever written.
-_ABSOLUTE = re.compile(r"/|~[\\/]|\\\\|[a-z]:[\\/]", re.IGNORECASE)
 
 
 def image_columns(data: Table | Domain) -> list[Variable]:
@@ -60,7 +53,9 @@ def image_columns(data: Table | Domain) -> list[Variable]:
     return sorted(candidates, key=lambda variable: variable.attributes.get("type") != "image")
 
 
-def references(table: Table, col: str | Variable) -> list[str | None]:
+def references(
+    table: Table, col: str | Variable, folder: str | os.PathLike[str] | None = None
+) -> list[str | None]:
     """Read a column of images.
 
     Parameters
@@ -69,13 +64,17 @@ def references(table: Table, col: str | Variable) -> list[str | None]:
         The table.
     col : str or Variable
         A text or categorical column of it, in any of its parts.
+    folder : path, optional
+        Where images are whose names do not say it. If None: the folder of the file that the table
+        was read from by `Table.from_file`, then the working directory.
 
     Returns
     -------
     list of N str or None
-        Paths, addresses and data URIs; None where the value is missing. The column's
-        ``attributes["origin"]``, a folder or an address, is put before relative values; absolute
-        paths, addresses and data URIs are left as they are.
+        Paths, addresses and data URIs; None where the value is missing. Absolute paths, addresses
+        and data URIs are left as they are. Relative values are looked for in the column's
+        ``attributes["origin"]``, a folder or an address, then in `folder`; a relative origin is in
+        `folder` itself.
 
     Raises
     ------
@@ -83,12 +82,29 @@ def references(table: Table, col: str | Variable) -> list[str | None]:
         If the table has no such column, or it is numeric.
     """
     variable = _column(table.domain, col)
-    full = _joiner(str(variable.attributes.get("origin") or ""))
+    full = finder(_origin(variable), _folders(table, folder))
     values = table.get_column(variable)
     if variable.is_discrete:
         by_value = [_reference(value, full) for value in variable.values]
         return [None if index != index else by_value[int(index)] for index in values.tolist()]
     return [_reference(value, full) for value in values.tolist()]
+
+
+def needs_folder(table: Table, col: str | Variable) -> bool:
+    """Tell whether values of a column of images leave open which folder they are in.
+
+    Raises
+    ------
+    ColumnError
+        As `references`.
+    """
+    variable = _column(table.domain, col)
+    origin = _origin(variable)
+    if origin and not is_relative(origin):
+        return False
+    values = variable.values if variable.is_discrete else table.get_column(variable).tolist()
+    texts = (_reference(value, str) for value in values)
+    return any(text is not None and is_relative(text) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,27 +249,15 @@ def _reference(value: object, full: Callable[[str], str]) -> str | None:
     return None if text.strip() in ("", "?") else full(text)
 
 
-def _joiner(origin: str) -> Callable[[str], str]:
-    """Give the function that puts `origin` before relative values."""
-    if not origin:
-        return lambda value: value
+def _origin(variable: Variable) -> str:
+    return str(variable.attributes.get("origin") or "")
 
-    if _ADDRESS.match(origin):
-        base = origin if origin.endswith("/") else f"{origin}/"
 
-        def join(value: str) -> str:
-            # "./": up to the colon, scan12:30.png is a scheme to urljoin
-            return urljoin(base, f"./{value}")
-
-    else:
-
-        def join(value: str) -> str:
-            return os.path.join(origin, value)  # noqa: PTH118  (Path drops "./" and "a//b")
-
-    def full(value: str) -> str:
-        return value if _ADDRESS.match(value) or _ABSOLUTE.match(value) else join(value)
-
-    return full
+def _folders(table: Table, folder: str | os.PathLike[str] | None) -> list[str]:
+    if folder is not None:
+        return [os.fspath(folder)]
+    file = getattr(table, "__file__", None)  # kept by Table.from_file
+    return [os.path.dirname(file), ""] if isinstance(file, str) else []  # noqa: PTH120
 
 
 def _read_maker(made_by: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from orangecontrib.imageanalytics.sources.references import (
     resolve,
 )
 from orangecontrib.imageanalytics.sources.regular_file import MAX_FILE_SIZE, read_file, shown
+from orangecontrib.imageanalytics.sources.relative import finder, is_relative
 
 __all__ = [
     "MAX_FILE_SIZE",
@@ -22,6 +23,8 @@ __all__ = [
     "Web",
     "content_hash",
     "file_url_path",
+    "finder",
+    "is_relative",
     "picture_hash",
     "read_file",
     "resolve",
