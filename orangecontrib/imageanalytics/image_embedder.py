@@ -16,6 +16,8 @@ from orangecontrib.imageanalytics.outcome import (
     EmbeddingConnectionError,
     EmbeddingError,
     InputTypeError,
+    MissingModelError,
+    ModelDownloadError,
     ModelFileError,
     Outcome,
     Reason,
@@ -58,6 +60,8 @@ __all__ = [
     "EmbeddingError",
     "ImageEmbedder",
     "InputTypeError",
+    "MissingModelError",
+    "ModelDownloadError",
     "ModelFileError",
     "Outcome",
     "Reason",
@@ -110,7 +114,10 @@ class ImageEmbedder:
     cache : Cache, path or False, optional
         The cache, its folder, or False for none; the user's own by default.
     models_folder : path, optional
-        Where models of the user's own are; see `models.default_folder`.
+        Where models of the user's own and downloaded ones are; see `models.default_folder`.
+    download : bool
+        Whether a model that can be downloaded is fetched now if it is not there. This sends no
+        image. The environment variable ORANGE_IMAGE_DOWNLOAD=1 allows it for all scripts.
     executor : concurrent.futures.Executor, optional
         Where local models run instead of processes of our own: for instance a Dask cluster,
         through ``dask.distributed.Client.get_executor()``.
@@ -122,6 +129,10 @@ class ImageEmbedder:
     ------
     UnknownModelError
         A ValueError: there is no such model; the text lists those that there are.
+    MissingModelError
+        It has to be downloaded first; the text says how.
+    ModelDownloadError, EmbeddingConnectionError
+        It could not be downloaded; what has arrived is kept.
 
     Examples
     --------
@@ -141,10 +152,11 @@ class ImageEmbedder:
         provider: str = "cpu",
         cache: Cache | str | os.PathLike[str] | bool | None = None,
         models_folder: str | os.PathLike[str] | None = None,
+        download: bool = False,
         executor: Executor | None = None,
         workers: int | None = None,
     ) -> None:
-        self._model = models.get(model, models_folder)
+        self._model = models.require(model, models_folder, download=download)
         self.model = model
         self.server_url = server_url
         self._token = token

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.models import user_models
 from orangecontrib.imageanalytics.models.catalogue import DEFAULT, MODELS
 from orangecontrib.imageanalytics.models.downloaded import downloaded_files, is_downloaded
+from orangecontrib.imageanalytics.models.hub_address import hub_host
 from orangecontrib.imageanalytics.models.model import (
     Download,
     HubFile,
@@ -21,10 +23,17 @@ from orangecontrib.imageanalytics.models.model import (
     Section,
 )
 from orangecontrib.imageanalytics.models.user_models import Found, Problem, default_folder
-from orangecontrib.imageanalytics.outcome import ModelFileError, UnknownModelError
+from orangecontrib.imageanalytics.outcome import MissingModelError, ModelFileError, UnknownModelError
+
+if TYPE_CHECKING:
+    from orangecontrib.imageanalytics.models.downloading import Callback
+
+#: The environment variable that lets scripts download the models that they name, if it is "1".
+DOWNLOAD_VARIABLE = "ORANGE_IMAGE_DOWNLOAD"
 
 __all__ = [
     "DEFAULT",
+    "DOWNLOAD_VARIABLE",
     "Download",
     "Found",
     "HubFile",
@@ -36,6 +45,8 @@ __all__ = [
     "default_folder",
     "find",
     "get",
+    "may_download",
+    "require",
     "of_catalogue",
 ]
 
@@ -86,6 +97,53 @@ def get(id_: str, folder: str | os.PathLike[str] | None = None) -> Model:
             raise ModelFileError(problem.message)
     known = ", ".join(found.models)
     raise UnknownModelError(f"There is no model {id_!r}. Models: {known}.")
+
+
+def require(
+    id_: str,
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    download: bool = False,
+    callback: Callback | None = None,
+) -> Model:
+    """Give the model of this id, ready for use: one that can be downloaded is there.
+
+    Parameters
+    ----------
+    id_, folder
+        See `get`.
+    download : bool
+        Whether it is fetched if it is not there. The environment variable ORANGE_IMAGE_DOWNLOAD
+        may allow it as well.
+    callback : callable, optional
+        Told how far that is; see `downloading.download`, also for what is raised on the way.
+
+    Raises
+    ------
+    MissingModelError
+        If it is not there and may not be fetched; the text names the size and what to do.
+    UnknownModelError, ModelFileError
+        See `get`.
+    """
+    model = get(id_, folder)
+    if model.section is not Section.TO_DOWNLOAD:
+        return model
+    if download or may_download():
+        from orangecontrib.imageanalytics.models import downloading
+
+        return downloading.download(model, folder, callback)
+    assert model.download is not None
+    raise MissingModelError(
+        f"{model.title} is not on this computer yet. Fetch it once, {model.download.size / 1e6:.0f}"
+        f" MB from {hub_host()} (no image is sent): "
+        f"python -m orangecontrib.imageanalytics models get {model.id}. "
+        f"Or give download=True, or set the environment variable {DOWNLOAD_VARIABLE}=1."
+    )
+
+
+def may_download() -> bool:
+    """Whether the environment lets scripts download the models that they name."""
+    return os.environ.get(DOWNLOAD_VARIABLE, "").strip() == "1"
 
 
 def _on_this_computer(model: Model, folder: str | os.PathLike[str] | None) -> Model:

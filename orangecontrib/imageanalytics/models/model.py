@@ -127,8 +127,6 @@ class Model:
         Its ONNX file, if that is on this computer.
     download : Download, optional
         What has to be fetched for it, if it is downloadable.
-    stands_for : str, optional
-        The id of the server's model that it can take the place of, on a server of one's own.
     """
 
     id: str
@@ -143,7 +141,6 @@ class Model:
     kind: Kind
     weights: Path | None = None
     download: Download | None = None
-    stands_for: str | None = None
 
     @property
     def is_local(self) -> bool:
