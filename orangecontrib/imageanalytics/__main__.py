@@ -46,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     SystemExit
         With 2 when the arguments are wrong.
     """
+    from orangecontrib.imageanalytics.models import command_line
+
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if command_line.is_meant(arguments):
+        return command_line.main(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
     from orangecontrib.imageanalytics.cache import Cache
@@ -81,14 +86,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m orangecontrib.imageanalytics",
         description="Turn images into vectors of numbers with a pretrained deep network.",
-        epilog="Images stay on this computer unless you choose a model that runs on a server.",
+        epilog="Images stay on this computer unless you choose a model that runs on a server. "
+        "To list, download and add models: models --help",
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", help="an image, a folder, an address")
     parser.add_argument(
         "-m",
         "--model",
         default=models.DEFAULT,
-        help=f"one of {', '.join(models.of_catalogue())}, or of your own (default: %(default)s)",
+        help="one that `models list` shows (default: %(default)s)",
     )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT", help="a .tab, .csv, .xlsx, .pkl or .npz file"
@@ -102,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--models-folder", type=Path, metavar="FOLDER", help="where ONNX models of your own are"
+    )
+    parser.add_argument(
+        "--download", action="store_true", help="fetch the model if it is not here; sends no image"
     )
     parser.add_argument(
         "--no-cache", action="store_true", help="neither use nor keep what was computed"
@@ -139,6 +148,7 @@ def _embed(options: argparse.Namespace, cache: Cache) -> int:
         provider=options.provider,
         cache=cache,
         models_folder=options.models_folder,
+        download=options.download,
     ) as embedder:
         embedder.start()
         if output_files.needs_orange(options.output, options.skipped):

@@ -23,7 +23,11 @@ from orangecontrib.imageanalytics.models.model import (
     Section,
 )
 from orangecontrib.imageanalytics.models.user_models import Found, Problem, default_folder
-from orangecontrib.imageanalytics.outcome import MissingModelError, ModelFileError, UnknownModelError
+from orangecontrib.imageanalytics.outcome import (
+    MissingModelError,
+    ModelFileError,
+    UnknownModelError,
+)
 
 if TYPE_CHECKING:
     from orangecontrib.imageanalytics.models.downloading import Callback
@@ -46,8 +50,8 @@ __all__ = [
     "find",
     "get",
     "may_download",
-    "require",
     "of_catalogue",
+    "require",
 ]
 
 

@@ -116,7 +116,8 @@ class Panel(QObject):
         if found == self._found:
             return False
         self._found = found
-        self.models = found.models
+        here = {id_: m for id_, m in found.models.items() if m.section is not TO_DOWNLOAD}
+        self.models = here
         self.problems = [problem.message for problem in found.problems]
         self.model.clear()
         for model in self.models.values():

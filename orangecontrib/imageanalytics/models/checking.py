@@ -1,0 +1,76 @@
+"""Checks on the example photos whether a downloaded model sees what it should."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from orangecontrib.imageanalytics.models.model import Model
+from orangecontrib.imageanalytics.outcome import ModelFileError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def check(model: Model, folder: str | os.PathLike[str] | None = None) -> list[str]:
+    """Embed the example photos, in folders by what they show, and compare them.
+
+    Returns
+    -------
+    list of str
+        What does not fit: the nearest neighbour of a photo should show the same kind of thing, and
+        no two photos should have the same embedding. Empty if all fits.
+
+    Raises
+    ------
+    EmbeddingError
+        If the model cannot be used at all.
+    """
+    photos = example_photos()
+    vectors = _embedded(model, photos, folder)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not lengths.all():
+        return ["some embeddings are all zeros"]
+    alike = (vectors / lengths) @ (vectors / lengths).T - 2 * np.eye(len(photos))
+    problems = []
+    for photo, nearest in zip(photos, alike.argmax(1), strict=True):
+        other = photos[nearest]
+        if other.parent != photo.parent:
+            problems.append(
+                f"{photo.stem} is most like {other.stem}, which is no {photo.parent.name}"
+            )
+    if alike.max() > 0.99999:
+        problems.append("it does not tell some photos apart")
+    return problems
+
+
+def example_photos() -> list[Path]:
+    """The photos of the examples, as they are installed or lie in a checkout.
+
+    Raises
+    ------
+    ModelFileError
+        If they are not there.
+    """
+    package = Path(__file__).parents[1]
+    for place in (package / "tutorials" / "photos", package.parents[1] / "examples" / "photos"):
+        photos = sorted(place.glob("*/*.png"))
+        if photos:
+            return photos
+    raise ModelFileError("The example photos are not there. Install this add-on once more.")
+
+
+def _embedded(
+    model: Model, photos: list[Path], folder: str | os.PathLike[str] | None
+) -> NDArray[np.float64]:
+    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+
+    with ImageEmbedder(model.id, cache=False, models_folder=folder) as embedder:
+        vectors = embedder(photos)
+    missing = [photo.name for photo, vector in zip(photos, vectors, strict=True) if vector is None]
+    if missing:
+        raise ModelFileError(f"{model.id} embedded no {', '.join(missing)}.")
+    return np.array(vectors, np.float64)
