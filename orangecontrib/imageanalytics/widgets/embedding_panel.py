@@ -116,8 +116,11 @@ class Panel(QObject):
         if found == self._found:
             return False
         self._found = found
-        here = {id_: m for id_, m in found.models.items() if m.section is not TO_DOWNLOAD}
-        self.models = here
+        self.models = {
+            id_: model
+            for id_, model in found.models.items()
+            if model.section is not models.Section.TO_DOWNLOAD
+        }
         self.problems = [problem.message for problem in found.problems]
         self.model.clear()
         for model in self.models.values():
