@@ -13,7 +13,6 @@ import os
 import random
 import threading
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotInTime
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.decoding.fit import Squash
@@ -36,9 +35,6 @@ _log = logging.getLogger(__name__)
 #: Images that may be submitted and unfinished for each request that may be under way: the others
 #: are being encoded or wait for their turn, at some 50 kB each.
 _AHEAD = 2
-
-#: How long `ServerEmbedder.close` waits for idle connections to close, in seconds.
-_CLOSING = 0.1
 
 
 class ServerEmbedder:
@@ -207,18 +203,13 @@ class ServerEmbedder:
                 return
             self._closed = True
         self._unfinished.cancel()
-        closing = None
         if self._loop is not None:
-            closing = self._loop.submit(self._close_connections(self._run))
+            self._loop.call(self._run.cancel)
         self._engine.close()
-        if self._loop is not None and closing is not None:
-            try:
-                closing.result(timeout=_CLOSING)
-            except NotInTime:
-                _log.debug("Connections did not close within %s s", _CLOSING)
-            self._loop.close()
+        if self._loop is not None:
+            self._loop.close(self._close_connections)
 
-    async def _close_connections(self, run: ServerRun) -> None:
-        run.cancel()
-        await run.wait()
+    async def _close_connections(self) -> None:
+        self._run.cancel()
+        await self._run.wait()
         await self._connections.close()

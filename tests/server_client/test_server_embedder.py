@@ -35,6 +35,7 @@ from orangecontrib.imageanalytics.outcome import (
 from orangecontrib.imageanalytics.server_client.protocol import JpegJob
 from orangecontrib.imageanalytics.server_client.retry import Policy
 from orangecontrib.imageanalytics.server_embedder import ServerEmbedder
+from tests.handshakes import NeverShakesHands, no_socket_left_open
 from tests.misbehaving_server import (
     CERTIFICATE,
     DIMENSION,
@@ -549,6 +550,17 @@ def test_a_certificate_that_does_not_verify_stops_the_run(make: Make) -> None:
             submit(make(server))[0].result(timeout=30)
         assert f"127.0.0.1:{server.port}" in str(raised.value)
         assert not server.requests
+
+
+def test_requests_cancelled_in_the_middle_of_tls_handshakes_leave_no_socket_open(
+    make: Make,
+) -> None:
+    """So it is when one of several finds that the certificate is not trusted."""
+    with NeverShakesHands() as server, no_socket_left_open():
+        embedder = make(server.url, replace(POLICY, connect_timeout=20))
+        submit(embedder, range(4))
+        server.wait(4)
+        embedder.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system's store has no variable")

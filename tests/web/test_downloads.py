@@ -26,6 +26,7 @@ from orangecontrib.imageanalytics.cache import Cache, WebRow
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 from orangecontrib.imageanalytics.sources import Content, content_hash
 from orangecontrib.imageanalytics.web.downloads import Downloads, Known, Limits
+from tests.handshakes import NeverShakesHands, no_socket_left_open
 from tests.web_server import (
     WebServer,
     answer,
@@ -211,6 +212,23 @@ class TestAddresses:
             url = server.on("/x.png", redirect(other.url("/x.png"))).replace("//", "//anna:pw@")
             assert downloads.fetch(url).result(10) == Content(IMAGE)
             assert "authorization" not in other.requests[0].headers
+
+
+class TestHandshakes:
+    def test_closing_in_the_middle_of_tls_handshakes_leaves_no_socket_open(self):
+        with (
+            NeverShakesHands() as server,
+            no_socket_left_open(),
+            Downloads(limits=LIMITS) as downloads,
+        ):
+            for number in range(4):
+                downloads.fetch(f"{server.url}{number}.png")
+            server.wait(4)
+
+    def test_a_deadline_in_the_middle_of_a_tls_handshake_leaves_no_socket_open(self):
+        with NeverShakesHands() as server, no_socket_left_open():
+            outcome = outcome_of(f"{server.url}x.png", limits=replace(LIMITS, total=0.5))
+            assert_skipped(outcome, Reason.NOT_DOWNLOADED, "not complete after 0.5 s")
 
 
 class TestRedirects:

@@ -27,6 +27,7 @@ from orangecontrib.imageanalytics.web.body import CannotUnpack, read_body
 from orangecontrib.imageanalytics.web.http_client import (
     USER_AGENT,
     causes,
+    closing_failed_handshakes,
     through_proxy,
     tls_context,
 )
@@ -159,7 +160,8 @@ class Connections:
         import httpx
 
         url = self._url(attempt)
-        extensions = {"trace": _tracer(sending)} if sending else None
+        trace = closing_failed_handshakes(_tracer(sending) if sending else None)
+        extensions = {"trace": trace}
         async with client.stream("POST", url, content=jpeg, extensions=extensions) as response:
             if response.is_success:
                 try:

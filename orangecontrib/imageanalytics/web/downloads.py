@@ -38,7 +38,12 @@ from orangecontrib.imageanalytics.web.freshness import (
     row_of,
 )
 from orangecontrib.imageanalytics.web.hosts import UnreachableHosts
-from orangecontrib.imageanalytics.web.http_client import USER_AGENT, LoopThread, tls_context
+from orangecontrib.imageanalytics.web.http_client import (
+    USER_AGENT,
+    LoopThread,
+    closing_failed_handshakes,
+    tls_context,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -280,7 +285,10 @@ class Downloads:
         # httpx writes addresses to its log: name and password do not belong there.
         auth = httpx.BasicAuth(address.username, address.password) if address.userinfo else None
         request = client.build_request(
-            "GET", address.copy_with(userinfo=b""), headers=conditions(row)
+            "GET",
+            address.copy_with(userinfo=b""),
+            headers=conditions(row),
+            extensions={"trace": closing_failed_handshakes()},
         )
         try:
             response = await client.send(request, stream=True, auth=auth)

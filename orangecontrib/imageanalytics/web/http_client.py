@@ -20,14 +20,18 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine, Iterator
 
+    #: Told by httpcore what a request is at.
+    Trace = Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]
+
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 USER_AGENT = f"Orange3-ImageEmbedding/{__version__}"
 
-#: How long `LoopThread.close` waits for cancelled work to let go of its sockets, in seconds.
-_CLOSING = 0.1
+#: How long `LoopThread.close` waits for cancelled work to let go of its sockets, in seconds, and
+#: how long that may take in its thread: some hundredths on an idle computer, more on a busy one.
+_WAITING, _CLOSING = 0.5, 5.0
 
 
 def tls_context() -> ssl.SSLContext:
@@ -73,6 +77,32 @@ def through_proxy(scheme: str, netloc: str) -> str:
     return f" (through the proxy {proxy.rpartition('@')[2].rpartition('//')[2].rstrip('/')})"
 
 
+def closing_failed_handshakes(then: Trace | None = None) -> Trace:
+    """Make a `trace` extension for one request, which closes what a failed TLS handshake leaves.
+
+    httpcore (1.0.9) closes the socket if a handshake fails or takes too long, but not if it is
+    cancelled: `AnyIOStream.start_tls` catches `Exception`, which a cancellation is not. The socket
+    then stays open until the garbage is collected, with the warning "unclosed socket".
+
+    Parameters
+    ----------
+    then : callable, optional
+        Another such extension, called afterwards with the same.
+    """
+    stream: Any = None
+
+    async def trace(event: str, info: dict[str, Any]) -> None:
+        nonlocal stream
+        if event.endswith(".connect_tcp.complete"):
+            stream = info["return_value"]
+        elif event.endswith(".start_tls.failed") and stream is not None:
+            await stream.aclose()
+        if then is not None:
+            await then(event, info)
+
+    return trace
+
+
 class LoopThread:
     """An asyncio event loop that runs in a daemon thread until it is closed."""
 
@@ -111,19 +141,27 @@ class LoopThread:
             if not self._closed:
                 self._loop.call_soon_threadsafe(function, *args)
 
-    def close(self) -> None:
-        """Cancel all that runs and end the thread; may be called twice, and from any thread."""
+    def close(self, first: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """Cancel all that runs and end the thread; may be called twice, and from any thread.
+
+        Parameters
+        ----------
+        first : callable, optional
+            Gives a coroutine that is run to its end before the rest is cancelled.
+        """
         with self._lock:
             if not self._closed:
                 self._closed = True
-                asyncio.run_coroutine_threadsafe(self._finish(), self._loop)
+                asyncio.run_coroutine_threadsafe(self._finish(first), self._loop)
         if threading.current_thread() is not self._thread:
-            self._thread.join(timeout=5 * _CLOSING)
+            self._thread.join(timeout=_WAITING)
 
-    async def _finish(self) -> None:
+    async def _finish(self, first: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
         me = asyncio.current_task()
         try:
             async with asyncio.timeout(_CLOSING):
+                if first is not None:
+                    await first()
                 # what is cancelled may begin something to clean up after itself
                 while tasks := [task for task in asyncio.all_tasks() if task is not me]:
                     for task in tasks:
