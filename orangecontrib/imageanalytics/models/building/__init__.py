@@ -57,5 +57,13 @@ def build(
             from orangecontrib.imageanalytics.models.building import inception
 
             inception.build(recipe, files, destination, facts)
-        case Painters() | DeepLoc() | OnnxImages() | OnnxTexts():
+        case OnnxImages():
+            from orangecontrib.imageanalytics.models.building import onnx_images
+
+            onnx_images.build(recipe, files, destination, facts)
+        case OnnxTexts():
+            from orangecontrib.imageanalytics.models.building import onnx_texts
+
+            onnx_texts.build(recipe, files, destination, facts)
+        case Painters() | DeepLoc():
             raise NotImplementedError(type(recipe).__name__)
