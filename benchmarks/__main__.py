@@ -30,6 +30,7 @@ PROGRAMS = (
     "models",
     "cache_hit",
     "stages",
+    "postponed",
     "similarity",
 )
 _TARGET = ROOT / "bench"

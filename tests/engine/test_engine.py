@@ -6,7 +6,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, CancelledError
 from concurrent.futures import wait as wait_for
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ import pytest
 
 from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.embedder import BytesTask, FileTask
-from orangecontrib.imageanalytics.engine import Engine, worker
+from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.engine.pool import WorkerPool
 from orangecontrib.imageanalytics.outcome import ModelFileError, Reason, Skipped, WorkerError
 from tests.conftest import workers
@@ -102,10 +102,9 @@ def bundles(monkeypatch) -> list[int]:
     sizes = []
     submit = WorkerPool.submit
 
-    def noting(self, function, job, *arguments):
-        if function is worker.work_all:
-            sizes.append(len(arguments[0]))
-        return submit(self, function, job, *arguments)
+    def noting(self, job, tasks, *memory):
+        sizes.append(len(tasks))
+        return submit(self, job, tasks, *memory)
 
     monkeypatch.setattr(WorkerPool, "submit", noting)
     return sizes
@@ -146,7 +145,7 @@ def test_a_worker_killed_while_it_idles_holds_no_later_image_up(engine):
         process.kill()
         process.wait()
     deadline = time.monotonic() + 10
-    while not engine._pool._executor._flags.broken and time.monotonic() < deadline:
+    while not engine._workers._executor._flags.broken and time.monotonic() < deadline:
         time.sleep(0.01)
     assert colours([engine.submit(second)]) == [list(GREYS[1])]
 
@@ -200,8 +199,9 @@ def test_workers_killed_at_random_cost_no_image_and_mix_up_none():
         before = workers()
         futures = [engine.submit(BytesTask(image)) for image in images]
         kills = 0
-        while not all(future.done() for future in futures):
-            wait_for(futures, timeout=float(random.uniform(0.6, 1.4)))
+        while unfinished := [future for future in futures if not future.done()]:
+            wait_for(unfinished, return_when=FIRST_COMPLETED)  # they have started
+            wait_for(unfinished, timeout=float(random.uniform(0.1, 0.6)))
             for process in list(workers() - before)[:1]:
                 process.kill()
                 kills += 1
@@ -278,22 +278,10 @@ def test_large_images_wait_for_their_share_of_the_memory():
     assert huge.reason is Reason.TOO_LARGE
 
 
-def test_it_runs_on_another_executor_which_it_leaves_open(tmp_path):
-    path = tmp_path / "grey.png"
-    path.write_bytes(png(GREYS[5]))
-    with ThreadPoolExecutor(2) as executor:
-        engine = Engine(MeanColour(), workers=2, executor=executor)
-        futures = [engine.submit(FileTask(str(path))), engine.submit(BytesTask(png(GREYS[6])))]
-        assert colours(futures) == [list(GREYS[5]), list(GREYS[6])]
-        engine.close()
-        assert executor.submit(len, "four").result() == 4
-
-
 PROGRAM = """
 import sys, time
 from tests.jobs import HANG, MeanColour, png
-from orangecontrib.imageanalytics.engine import worker
-from orangecontrib.imageanalytics.embedder import BytesTask, FileTask
+from orangecontrib.imageanalytics.embedder import BytesTask
 from orangecontrib.imageanalytics.engine import Engine
 engine = Engine(MeanColour(), workers=2)
 engine.submit(BytesTask(png((1, 1, 1)))).result()

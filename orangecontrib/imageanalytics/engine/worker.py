@@ -12,16 +12,20 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orangecontrib.imageanalytics import sources
+from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
 from orangecontrib.imageanalytics.decoding import pixels
 from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, PixelsTask, Result, Task
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -72,7 +76,7 @@ class Job(Protocol):
         """Turn pixels, uint8 [H, W, 3] RGB (or as the fit says), into the payload."""
 
 
-def work(job: Job, task: Task, allowance: int, budget: int) -> Result | Postponed:
+def work(job: Job, task: Task, allowance: int, most: int) -> Result | Postponed:
     """Read, decode and process one image.
 
     Parameters
@@ -83,7 +87,7 @@ def work(job: Job, task: Task, allowance: int, budget: int) -> Result | Postpone
         The image.
     allowance : int
         Bytes that decoding may take now.
-    budget : int
+    most : int
         Bytes that it might be given later, once other images are done.
     """
     prepare(job)
@@ -104,12 +108,12 @@ def work(job: Job, task: Task, allowance: int, budget: int) -> Result | Postpone
     try:
         image = pixels.decode(data, job.fit, allowance=allowance)
     except pixels.NeedsMemory as need:
-        if need.cost <= budget:
+        if need.cost <= most:
             return Postponed(need.cost)
         payload: Any = Skipped(
             Reason.TOO_LARGE,
             f"decoding it would take {need.cost / 1e6:.0f} MB of memory; "
-            f"the limit is {budget / 1e6:.0f} MB",
+            f"the limit is {most / 1e6:.0f} MB",
         )
     except pixels.Unreadable as fault:
         payload = fault.skipped
@@ -118,9 +122,42 @@ def work(job: Job, task: Task, allowance: int, budget: int) -> Result | Postpone
     return Result(payload, sources.content_hash(data), len(data), stat)
 
 
-def work_all(job: Job, tasks: list[Task], allowance: int, budget: int) -> list[Result | Postponed]:
+def work_all(
+    job: Job, tasks: Sequence[Task], allowance: int, most: int
+) -> list[Result | Postponed]:
     """Do `work` for some images, one after the other."""
-    return [work(job, task, allowance, budget) for task in tasks]
+    return [work(job, task, allowance, most) for task in tasks]
+
+
+_threads = DaemonThreads("image worker")
+
+
+def work_in_time(
+    deadline: float, job: Job, tasks: Sequence[Task], allowance: int, most: int
+) -> list[Result | Postponed]:
+    """Do `work_all` in a process that is not ours to kill, and leave behind what takes too long.
+
+    Parameters
+    ----------
+    deadline : float
+        Seconds that each image may take. One that hangs keeps its thread for good.
+    """
+    prepare(job)  # not the image's time
+    return [_in_time(deadline, job, task, allowance, most) for task in tasks]
+
+
+def _in_time(deadline: float, *arguments: Any) -> Result | Postponed:
+    working = _threads.submit(work, *arguments)
+    if wait([working], timeout=deadline).done:
+        return working.result()
+    return Result(skipped_after(deadline))
+
+
+def skipped_after(deadline: float) -> Skipped:
+    """Say that an image has taken too long."""
+    return Skipped(
+        Reason.CRASHED, f"reading and decoding it took longer than {deadline:g} s and was stopped"
+    )
 
 
 def hash_file(path: str) -> Result:

@@ -1,0 +1,74 @@
+"""Who does the work: the one face of our own processes and of an executor that was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeAlias
+
+from orangecontrib.imageanalytics.embedder import Result, Task
+from orangecontrib.imageanalytics.engine.worker import Job, Postponed
+
+#: What was handed over at once, until there is a result for each of its tasks.
+Handed: TypeAlias = "Future[list[Result | Postponed]]"
+
+
+class Mishap(Exception):
+    """What was handed over at once has failed, and nothing beside it; trying again may help."""
+
+
+class Workers(Protocol):
+    """Some workers, started and ended together; all methods are for the supervising thread.
+
+    Attributes
+    ----------
+    count : int
+        How many they are.
+    largest_bundle : int
+        How many tasks are worth handing over at once, at most.
+    """
+
+    count: int
+    largest_bundle: int
+
+    def start(self, job: Job) -> Future[Any]:
+        """Start them; the future is done when one of them is ready for the job."""
+
+    def submit(self, job: Job, tasks: Sequence[Task], allowance: int, most: int) -> Handed:
+        """Hand tasks over, to be worked on one after the other.
+
+        Parameters
+        ----------
+        job : Job
+            What to do with each.
+        tasks : sequence of Task
+            Not more than `largest_bundle`.
+        allowance : int
+            Bytes that decoding each may take; what takes more is `Postponed`.
+        most : int
+            Bytes that it might be given later; what takes more is skipped.
+
+        Returns
+        -------
+        Future of list of (Result or Postponed)
+            One for each task. It fails with a BrokenExecutor if the workers are gone, and all
+            that was handed over with them; with a `Mishap` if only these tasks have failed;
+            with anything else if nothing can succeed.
+
+        Raises
+        ------
+        BrokenExecutor, RuntimeError
+            If the workers are gone.
+        """
+
+    def timed(self, handed: Iterable[Handed]) -> Iterable[Handed]:
+        """Choose, from what was handed over (oldest first), that of which the time is running."""
+
+    def has_died(self) -> bool:
+        """Whether one of them has died, and nothing has told so."""
+
+    def give_up(self, overdue: Iterable[Handed]) -> bool:
+        """Stop working on what takes too long; True if all else is stopped by that, too."""
+
+    def end(self) -> None:
+        """End them at once, whatever they are at; they may be started again."""
