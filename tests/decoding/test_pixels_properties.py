@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from orangecontrib.imageanalytics.decoding.fit import Squash
@@ -50,6 +50,8 @@ def outcome(data: bytes) -> Skipped | None:
 def test_a_cut_file_is_whole_in_what_is_seen_or_skipped(name, share):
     whole = files()[name]
     cut = whole[: int(share * len(whole))]
+    # Nothing tells a number whose last digits are missing from a smaller one.
+    assume(not (name == "plain.ppm" and cut[-1:].isdigit()))
     if outcome(cut) is None:
         assert np.abs(decode(cut, FIT).astype(int) - decode(whole, FIT)).max() <= 2
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.decoding import contrast, resize
+from orangecontrib.imageanalytics.decoding import contrast, jpeg, resize
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -45,8 +45,8 @@ _DEEP_COLOUR = 14
 #: A deep picture with a transparent value, at full size in floats.
 _DEEP_COLOUR_KEY = 30
 
-#: A JPEG's pixels as they come out of the decoder, and as Pillow takes them.
-_JPEG = {"L": 2, "RGB": 7, "CMYK": 12}
+#: A JPEG's pixels as they come out of the decoder, and as the resizer takes them, twice.
+_JPEG = {"L": 3, "RGB": 9, "CMYK": 15}
 
 #: What a pixel of the result takes: resized, with its colours no longer premultiplied, turned
 #: upright, and as an array.
@@ -60,7 +60,7 @@ def estimate(
     image: ImageFile,
     data: bytes,
     header: Header | None,
-    least: tuple[int, int],
+    eighths: int,
     result: tuple[int, int],
 ) -> int:
     """Estimate how many bytes decoding an image takes at its peak, the file's own included.
@@ -73,13 +73,14 @@ def estimate(
         The file.
     header : Header or None
         If it is a JPEG, how it is coded.
-    least : tuple of int
-        Height and width that a JPEG is decoded to at least.
+    eighths : int
+        The scale that a JPEG is decoded at.
     result : tuple of int
         Height and width of what is made of it.
     """
     if header is not None:
-        decoding = _scaled(image.size, least) * _JPEG[image.mode] + header.buffered_bytes
+        height, width = jpeg.scaled((image.height, image.width), eighths)
+        decoding = height * width * _JPEG[image.mode] + header.buffered_bytes
     else:
         decoding = image.width * image.height * _per_pixel(image)
     return decoding + result[0] * result[1] * _RESULT + len(data) + _FIXED
@@ -99,12 +100,3 @@ def _per_pixel(image: ImageFile) -> int:
     elif resize.is_transparent(image) and image.mode not in ("LA", "RGBA"):
         conversion = 8  # to RGBA, then to premultiplied colours
     return _PIXEL.get(image.mode, 4) + conversion + decoder
-
-
-def _scaled(size: tuple[int, int], least: tuple[int, int]) -> int:
-    """Count the pixels that a JPEG is decoded to."""
-    for eighths in range(1, 8):
-        width, height = (-(-side * eighths // 8) for side in size)
-        if height >= least[0] and width >= least[1]:
-            return width * height
-    return size[0] * size[1]

@@ -21,7 +21,7 @@ class Squash:
     width: int
 
     #: A JPEG is decoded at the smallest scale that leaves it this multiple of the result.
-    jpeg_gap = 2.0
+    jpeg_gap = 1.5
     #: Whether transparency is kept.
     keeps_alpha = False
 
@@ -45,7 +45,7 @@ class Within:
 
     pixels: int
 
-    jpeg_gap = 2.0
+    jpeg_gap = Squash.jpeg_gap
     keeps_alpha = True
 
     def size(self, height: int, width: int) -> tuple[int, int]:

@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 #: Part of the cache's keys: to be raised when any squashed pixel comes out differently.
-VERSION = 1
+VERSION = 2
 
 #: Bytes that all decodes at the same time may take together.
 BUDGET = 1_000_000_000
@@ -130,10 +130,12 @@ def decode(
     fault = Reason.NOT_AN_IMAGE if opening.is_doubtful(image) else Reason.DAMAGED
     with _explained(f"the {image.format} image", fault):
         turn = upright.orientation(image) if header else 1
-        result, least = _sizes(image, fit, turn)
-        _afford(cost.estimate(image, data, header, least, result), image, allowance, max_pixels)
+        result, eighths = _sizes(image, fit, turn)
+        _afford(cost.estimate(image, data, header, eighths, result), image, allowance, max_pixels)
         if header is not None:
-            return resize.resize(jpeg.decode(data, header, image.mode, least), fit, turn)
+            full = image.height, image.width
+            scaled = jpeg.decode(data, header, image.mode, eighths)
+            return resize.resize_scaled(scaled, full, eighths, fit, turn)
         picture = _loaded(image, data)
         return resize.resize(picture, fit, upright.orientation(picture))
 
@@ -209,14 +211,13 @@ def _is_unread(picture: Image.Image) -> bool:
     return bool(getattr(picture, "tile", None)) or isinstance(picture, ImageFile.StubImageFile)
 
 
-def _sizes(
-    image: ImageFile.ImageFile, fit: Fit, turn: int
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Give the height and width, as stored, of the result and, at least, of a decoded JPEG."""
-    width, height = image.size
-    wanted = fit.size(*upright.before_turning((height, width), turn))
+def _sizes(image: ImageFile.ImageFile, fit: Fit, turn: int) -> tuple[tuple[int, int], int]:
+    """Give the result's height and width as stored, and the scale for decoding a JPEG."""
+    full = image.height, image.width
+    wanted = fit.size(*upright.before_turning(full, turn))
     result = upright.before_turning(wanted, turn)
-    return result, (math.ceil(fit.jpeg_gap * result[0]), math.ceil(fit.jpeg_gap * result[1]))
+    least = math.ceil(fit.jpeg_gap * result[0]), math.ceil(fit.jpeg_gap * result[1])
+    return result, jpeg.scale(full, least)
 
 
 def _afford(
