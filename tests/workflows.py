@@ -22,13 +22,14 @@ from .widget_case import until
 
 
 @pytest.fixture
-def own_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_user(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep settings that Orange writes when a workflow is closed away from the user's."""
+    folder = tmp_path_factory.mktemp("user")
     monkeypatch.setattr(
-        "orangewidget.settings.__WIDGET_SETTINGS_DIR", (str(tmp_path / "widgets"), "0")
+        "orangewidget.settings.__WIDGET_SETTINGS_DIR", (str(folder / "widgets"), "0")
     )
     QSettings.setPath(
-        QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "settings")
+        QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(folder / "settings")
     )
 
 

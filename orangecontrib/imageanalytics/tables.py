@@ -90,8 +90,15 @@ def references(
     return [_reference(value, full) for value in values.tolist()]
 
 
-def needs_folder(table: Table, col: str | Variable) -> bool:
+def needs_folder(table: Table, col: str | Variable, *, despite_origin: bool = False) -> bool:
     """Tell whether values of a column of images leave open which folder they are in.
+
+    Parameters
+    ----------
+    table, col
+        See `references`.
+    despite_origin : bool
+        Whether it counts that the column itself names the folder: it may not be there any more.
 
     Raises
     ------
@@ -100,7 +107,7 @@ def needs_folder(table: Table, col: str | Variable) -> bool:
     """
     variable = _column(table.domain, col)
     origin = _origin(variable)
-    if origin and not is_relative(origin):
+    if origin and not is_relative(origin) and not despite_origin:
         return False
     values = variable.values if variable.is_discrete else table.get_column(variable).tolist()
     texts = (_reference(value, str) for value in values)

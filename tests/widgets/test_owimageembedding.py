@@ -55,7 +55,7 @@ class TestRuns(EmbeddingWidgetTest):
 
     def test_when_all_images_are_skipped_there_is_no_embedded_table(self):
         widget = self.make()
-        self.give(widget, image_table(["gone.png", None]))
+        self.give(widget, image_table([str(self.folder / "gone.png"), None]))
         self.finish(widget)
         embedded, skipped = self.outputs(widget)
         assert embedded is None and len(skipped) == 2

@@ -11,8 +11,9 @@ import pytest
 from Orange.widgets.utils.filedialogs import RecentPath
 from orangecanvas.scheme.readwrite import literal_dumps
 
-from orangecontrib.imageanalytics.widgets import recent_folders
+from orangecontrib.imageanalytics.widgets import workflow_folders
 from orangecontrib.imageanalytics.widgets.owimageimport import OWImportImages
+from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 from tests.conftest import PHOTOS
 from tests.import_widget_case import ImportTest, make_images, own_user
 
@@ -30,7 +31,7 @@ class TestSettings(ImportTest):
         self.open(widget, PHOTOS)
         saved = self.saved(widget)
         assert saved["folder"] == str(PHOTOS)
-        assert saved["recent_folders"] == [str(PHOTOS), str(PHOTOS / "animal")]
+        assert str(PHOTOS / "animal") not in repr(saved)
         again = self.make(**saved)
         assert len(self.output(again)) == 13 and again.panel.folder.count() == 2
 
@@ -66,14 +67,35 @@ class TestSettings(ImportTest):
         again = self.in_workflow(home, **saved)
         assert len(self.output(again)) == 1 and again.folder == "pictures"
 
-    def test_a_workflow_moved_alone_still_finds_its_pictures(self):
+    def test_a_workflow_in_which_no_folder_was_chosen_names_none(self):
+        self.open(self.make(), PHOTOS)
+        assert str(PHOTOS.parent) not in repr(self.saved(self.make()))
+
+    def test_the_recent_folders_are_the_users_and_all_widgets_know_them(self):
+        first, second = self.make(), self.make()
+        self.open(first, PHOTOS)
+        self.open(second, PHOTOS / "animal")
+        menu = self.make().panel.folder
+        listed = [menu.itemData(i) for i in range(menu.count())]
+        assert listed == [str(PHOTOS / "animal"), str(PHOTOS)]
+
+    def test_a_workflow_moved_alone_says_so_and_offers_the_folder(self):
         home = make_images(self.folder / "project", "pictures/1.png")
         widget = self.in_workflow(home)
         self.open(widget, home / "pictures")
         elsewhere = self.folder / "elsewhere"
         elsewhere.mkdir()
+        # Not by itself: a folder of this name among the recent ones may be another workflow's.
         again = self.in_workflow(elsewhere, **self.saved(widget))
+        assert self.shown(again) == ["vanished"] and self.output(again) is None
+        self.choose(again, home / "pictures")
         assert len(self.output(again)) == 1 and again.folder == str(home / "pictures")
+
+    def choose(self, widget: OWImportImages, folder: Path) -> None:
+        menu = widget.panel.folder
+        menu.setCurrentIndex(menu.findData(str(folder)))
+        menu.activated.emit(menu.currentIndex())
+        self.finish(widget)
 
     def test_saving_under_another_name_keeps_the_folder(self):
         home = make_images(self.folder / "project", "pictures/1.png")
@@ -112,8 +134,8 @@ class TestSettings(ImportTest):
         paths = [RecentPath(here, None, None), RecentPath("/gone/x", None, None), "junk"]
         widget = self.make(recent_paths=pickle.loads(pickle.dumps(paths)))
         assert len(self.output(widget)) == 13
-        assert widget.recent_folders == [here, "/gone/x"]
-        assert "recent_paths" not in self.saved(widget)
+        saved = self.saved(widget)
+        assert "recent_paths" not in saved and "/gone/x" not in repr(saved)
 
     def test_the_public_addons_relative_paths_are_relative_to_the_workflow(self):
         home = make_images(self.folder / "project", "pictures/1.png")
@@ -137,21 +159,27 @@ class TestSettings(ImportTest):
     ],
 )
 def test_garbage_in_settings_is_left_out(settings):
-    recent_folders.migrate(settings)
+    workflow_folders.migrate(settings)
     assert "recent_paths" not in settings
     assert settings.get("folder") is None
-    assert settings.get("recent_folders", []) == []
+    assert "recent_folders" not in settings
 
 
-def test_the_menu_remembers_the_last_folders_each_once():
-    recent: list[str] = []
-    for number in [*range(20), 3]:
-        recent = recent_folders.with_first(f"/{number}", recent)
-    assert len(recent) == recent_folders.MOST
-    assert recent[:3] == ["/3", "/19", "/18"]
+class TestRecentFolders(ImportTest):
+    def test_the_menu_remembers_the_last_folders_each_once(self):
+        for number in [*range(20), 3]:
+            user_settings().remember_folder(f"/{number}")
+        assert len(user_settings().recent_folders) == 15
+        assert user_settings().recent_folders[:3] == ["/3", "/19", "/18"]
+
+    def test_garbage_in_the_users_settings_is_no_folder(self):
+        for text in ("", "[", "3", '{"a": 1}', "@Invalid()", '[1, null, "/x"]'):
+            user_settings()._store("folders/recent", text)
+            assert user_settings().recent_folders == (["/x"] if "/x" in text else [])
+        assert self.make().panel.folder.count() == 1
 
 
 def test_paths_of_another_system_are_not_taken_for_relative_ones():
     windows = "C:\\Users\\ada\\photos"
-    assert recent_folders.candidates(windows, None, []) == [windows]
-    assert recent_folders.candidates(windows, "/work", [])[1] == str(Path("/work/photos"))
+    assert workflow_folders.candidates(windows, None) == [windows]
+    assert workflow_folders.candidates(windows, "/work")[1] == str(Path("/work/photos"))

@@ -25,6 +25,7 @@ from orangecontrib.imageanalytics import models
 from orangecontrib.imageanalytics.widgets.controls import set_row_visible, wrapped
 from orangecontrib.imageanalytics.widgets.destination import Destination
 from orangecontrib.imageanalytics.widgets.menus import Menu
+from orangecontrib.imageanalytics.widgets.pictures_folder import PicturesFolder
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Panel(QObject):
         self._form = form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("&Image attribute:", self.attribute)
+        self.pictures = PicturesFolder(widget, form)
         model_row = QHBoxLayout()
         model_row.addWidget(self.model, 1)
         model_row.addWidget(self.folder)
@@ -99,7 +101,8 @@ class Panel(QObject):
             row.addWidget(button)
         area.layout().addLayout(row)
         self._order = (
-            self.attribute, self.model, self.folder, self.provider,
+            self.attribute, self.pictures.menu, self.pictures.choose,
+            self.model, self.folder, self.provider,
             self.destination.agree, self.destination.url, self.destination.token,
             self.destination.forget, self.destination.stop,
             self.instead, self.automatically, self.apply, self.cancel,

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.outcome import Outcome, Reason, Skipped
+from orangecontrib.imageanalytics.sources import is_relative, shown
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Request:
         What computes a local model.
     host : str, optional
         That server's name, by which the user's token for it is kept.
+    folder : str, optional
+        Where images are whose names do not say it; None if nobody knows.
     """
 
     table: Table
@@ -50,14 +53,15 @@ class Request:
     server_url: str | None = None
     provider: str = "cpu"
     host: str | None = None
+    folder: str | None = None
 
     def is_same(self, other: Request | None) -> bool:
         """Whether it would give the same, if the images' files have not changed."""
         return (
             other is not None
             and self.table is other.table
-            and (self.attribute, self.model, self.server_url, self.provider)
-            == (other.attribute, other.model, other.server_url, other.provider)
+            and (self.attribute, self.model, self.server_url, self.provider, self.folder)
+            == (other.attribute, other.model, other.server_url, other.provider, other.folder)
         )
 
 
@@ -131,7 +135,7 @@ def embed(request: Request, run: Run) -> Finished:
     from orangecontrib.imageanalytics import tables
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 
-    references = tables.references(request.table, request.attribute)
+    references = tables.references(request.table, request.attribute, request.folder)
     token = user_settings().token(request.host) if request.host is not None else None
     count = len(references)
 
@@ -143,8 +147,15 @@ def embed(request: Request, run: Run) -> Finished:
     with ImageEmbedder(
         request.model, request.server_url, token=token, provider=request.provider
     ) as embedder:
-        outcomes = list(embedder.outcomes(references, callback=tell))
+        found = [None if _is_lost(name, request) else name for name in references]
+        outcomes = list(embedder.outcomes(found, callback=tell))
         lost, made_by = embedder.lost, embedder.made_by
+    outcomes = [
+        Skipped(Reason.NOT_FOUND, f"its folder is not known: {shown(name)}")
+        if name is not None and _is_lost(name, request)
+        else outcome
+        for name, outcome in zip(references, outcomes, strict=True)
+    ]
     embedded, skipped, _ = tables.with_embeddings(request.table, outcomes, made_by)
     run.check()
     return Finished(
@@ -155,6 +166,11 @@ def embed(request: Request, run: Run) -> Finished:
         list(islice(_skips(references, outcomes), _NAMED)),
         lost,
     )
+
+
+def _is_lost(name: str | None, request: Request) -> bool:
+    """Whether an image could only be looked for in the working directory, which says nothing."""
+    return name is not None and request.folder is None and is_relative(name)
 
 
 def _skips(references: list[str | None], outcomes: list[Outcome]) -> Iterator[tuple[str, str]]:

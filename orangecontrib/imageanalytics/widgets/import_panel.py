@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from AnyQt.QtWidgets import (
 )
 
 from orangecontrib.imageanalytics.sources.regular_file import shown
+from orangecontrib.imageanalytics.widgets.data_file import at_home
 from orangecontrib.imageanalytics.widgets.menus import Menu
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Panel(QObject):
         listed = folders if current is None or current in folders else [current, *folders]
         for folder in listed:
             path = PurePath(folder)
-            where = shown(_at_home(str(path.parent)))
+            where = shown(at_home(str(path.parent)))
             self.folder.addItem(self._icon, f"{shown(path.name or folder)}  ({where})", folder)
             self.folder.setItemData(
                 self.folder.count() - 1, shown(folder), Qt.ItemDataRole.ToolTipRole
@@ -103,11 +103,3 @@ class Panel(QObject):
 
 def _button(text: str, tip: str) -> QPushButton:
     return QPushButton(text, autoDefault=False, toolTip=tip)
-
-
-def _at_home(path: str) -> str:
-    """Write the user's home as ~."""
-    home = os.path.expanduser("~")  # noqa: PTH111 (a home that is not set stays "~")
-    if path == home or path.startswith(home + os.sep):
-        return "~" + path[len(home) :]
-    return path

@@ -26,6 +26,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "attribute_index": (int, type(None)),
     "model": str,
     "auto_apply": bool,
+    "pictures_folder": (str, type(None)),
 }
 
 #: The longest name that is believed; a megabyte of text in a menu would freeze the window.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from AnyQt.QtCore import QEvent
@@ -12,7 +13,11 @@ from Orange.widgets.widget import Input, Msg, Output
 
 from orangecontrib.imageanalytics import tables
 from orangecontrib.imageanalytics.models import DEFAULT, default_folder
-from orangecontrib.imageanalytics.outcome import EmbeddingConnectionError, ServerRefusedError
+from orangecontrib.imageanalytics.outcome import (
+    EmbeddingConnectionError,
+    Reason,
+    ServerRefusedError,
+)
 from orangecontrib.imageanalytics.widgets import migration
 from orangecontrib.imageanalytics.widgets.background import Background
 from orangecontrib.imageanalytics.widgets.embedding_panel import Panel
@@ -54,6 +59,10 @@ class OWImageEmbedding(Background):
 
     class Warning(Background.Warning):
         no_data = Msg("The data has no rows.")
+        no_folder = Msg(
+            "It is not known which folder images are in: their names do not say it. Choose it "
+            "under 'Pictures in folder'."
+        )
         consent = Msg("No image has been sent. Agree to send them, or choose a local embedder.")
         skipped = Msg("{}")
         server_lost = Msg("{} (Press Apply.)")
@@ -72,6 +81,7 @@ class OWImageEmbedding(Background):
     attribute_index: int | None = Setting(None, schema_only=True)
     model: str = Setting(DEFAULT)
     auto_apply: bool = Setting(True)
+    pictures_folder: str | None = Setting(None, schema_only=True)  # see `workflow_folders.stored`
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,6 +93,7 @@ class OWImageEmbedding(Background):
         self.panel = Panel(self)
         self.panel.attribute.activated.connect(self._attribute_chosen)
         self.panel.model.activated.connect(self._model_chosen)
+        self.panel.pictures.changed.connect(self._folder_changed)
         self.panel.provider_chosen.connect(self._inputs_changed)
         self.panel.destination.changed.connect(self._destination_changed)
         self.panel.destination.agreed.connect(self._agreed)
@@ -125,6 +136,7 @@ class OWImageEmbedding(Background):
     def _attribute_chosen(self) -> None:
         self.attribute = self.panel.attribute.currentData()
         self.attribute_index = None
+        self._show_folder()
         self._inputs_changed()
 
     def _model_chosen(self) -> None:
@@ -152,8 +164,17 @@ class OWImageEmbedding(Background):
     def _show_data(self) -> None:
         columns = [] if self.data is None else tables.image_columns(self.data)
         self.panel.show_columns(columns, self.attribute_used)
+        self._show_folder()
         self.Error.no_image_attribute(shown=self.data is not None and not columns)
         self.Warning.no_data(shown=self.data is not None and len(self.data) == 0)
+
+    def _show_folder(self) -> None:
+        self.panel.pictures.show_data(self.data, self.attribute_used)
+        self.Warning.no_folder(shown=self.panel.pictures.is_missing)
+
+    def _folder_changed(self) -> None:
+        self.Warning.no_folder(shown=self.panel.pictures.is_missing)
+        self._inputs_changed()
 
     def changeEvent(self, event: QEvent) -> None:
         """Look again for the user's models when the user comes back to the window."""
@@ -224,16 +245,15 @@ class OWImageEmbedding(Background):
         model = self.panel.models.get(self.model)
         if not self.data or attribute is None or model is None:
             return None
+        folder = self.panel.pictures.folder
+        request = Request(self.data, attribute, model.id, model.title, folder=folder)
         if model.is_local:
-            provider = user_settings().provider
-            return Request(self.data, attribute, model.id, model.title, provider=provider)
+            return replace(request, provider=user_settings().provider)
         server = self.panel.destination
         self.Error.bad_address(server.problem, shown=bool(server.problem))
         if server.problem:
             return None
-        return Request(
-            self.data, attribute, model.id, model.title, server.address, host=server.host
-        )
+        return replace(request, server_url=server.address, host=server.host)
 
     def _run(self, request: Request | None) -> None:
         self._is_pending = False
@@ -271,6 +291,8 @@ class OWImageEmbedding(Background):
             self.is_sent = True
         self.tell(done.summary)
         self.Warning.skipped(done.skips, shown=done.n_skipped > 0)
+        if done.reasons[Reason.NOT_FOUND]:
+            self.panel.pictures.offer()
         if done.lost:
             self.Warning.server_lost(done.lost)
         self.panel.instead.setVisible(bool(done.lost))
@@ -294,6 +316,11 @@ class OWImageEmbedding(Background):
         self.is_sent = False
 
     # ---- the rest of a widget's life
+
+    def workflowEnvChanged(self, key: str, value: Any, oldvalue: Any) -> None:
+        """Keep the folder of the pictures relative to the place where the workflow is saved."""
+        if key == "basedir":
+            self.panel.pictures.workflow_moved(value, oldvalue)
 
     def onDeleteWidget(self) -> None:
         """End what runs, and hear no more of the user's settings."""

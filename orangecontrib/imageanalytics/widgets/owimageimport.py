@@ -13,11 +13,13 @@ from Orange.widgets.settings import Setting
 from Orange.widgets.widget import Msg, Output
 
 from orangecontrib.imageanalytics.sources.regular_file import shown
-from orangecontrib.imageanalytics.widgets import recent_folders
+from orangecontrib.imageanalytics.widgets import workflow_folders
 from orangecontrib.imageanalytics.widgets.background import Background
+from orangecontrib.imageanalytics.widgets.data_file import workflow_folder
 from orangecontrib.imageanalytics.widgets.dropped_folder import dropped_folder
 from orangecontrib.imageanalytics.widgets.import_panel import Panel
 from orangecontrib.imageanalytics.widgets.import_run import Imported, import_folder
+from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
 #: Files that the report names.
 _REPORTED = 100
@@ -58,9 +60,8 @@ class OWImportImages(Background):
     settings_version = 2
     nothing = "No images."
 
-    # What the workflow keeps, see `recent_folders.stored`; where that is now is `current`.
+    # What the workflow keeps, see `workflow_folders.stored`; where that is now is `current`.
     folder: str | None = Setting(None, schema_only=True)
-    recent_folders: list[str] = Setting([])
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,21 +89,16 @@ class OWImportImages(Background):
 
     def _keep(self, folder: str) -> None:
         self.current = folder
-        self.folder = recent_folders.stored(folder, self._basedir)
-        self.recent_folders = recent_folders.with_first(folder, self.recent_folders)
-
-    @property
-    def _basedir(self) -> str | None:
-        basedir = self.workflowEnv().get("basedir")
-        return basedir if isinstance(basedir, str) else None
+        self.folder = workflow_folders.stored(folder, workflow_folder(self))
+        user_settings().remember_folder(folder)
 
     def workflowEnvChanged(self, key: str, value: Any, oldvalue: Any) -> None:
         """Keep the folder relative to the place where the workflow is being saved."""
         if key == "basedir" and self.folder is not None:
             known = [self.current] if self.current else []
-            known += recent_folders.candidates(self.folder, oldvalue, [])
+            known += workflow_folders.candidates(self.folder, oldvalue)
             if known:
-                self.folder = recent_folders.stored(known[0], value or None)
+                self.folder = workflow_folders.stored(known[0], value or None)
 
     def _folder_activated(self, index: int) -> None:
         self.open_folder(self.panel.folder.itemData(index))
@@ -142,14 +138,15 @@ class OWImportImages(Background):
         self._show(None)
         self.panel.reload.setEnabled(self.folder is not None)
         if self.folder is None:
-            self.panel.list_folders(self.recent_folders, None)
+            self.panel.list_folders(user_settings().recent_folders, None)
             self.tell("Choose a folder of images, or drop one on this window.")
             return
         if self.current is not None:
             places = [self.current]
         else:
-            places = recent_folders.candidates(self.folder, self._basedir, self.recent_folders)
-        self.panel.list_folders(self.recent_folders, places[0] if places else self.folder)
+            places = workflow_folders.candidates(self.folder, workflow_folder(self))
+        current = places[0] if places else self.folder
+        self.panel.list_folders(user_settings().recent_folders, current)
         if not places:
             self.Error.vanished(shown(self.folder))
             self.tell(self.nothing)
@@ -160,7 +157,7 @@ class OWImportImages(Background):
     def on_done(self, result: Imported) -> None:
         """Send the table."""
         self._keep(result.folder)
-        self.panel.list_folders(self.recent_folders, result.folder)
+        self.panel.list_folders(user_settings().recent_folders, result.folder)
         self._show(result)
         self.tell(f"{result.summary}.")
         self.Warning.no_images(shown=len(result.table) == 0)
@@ -208,7 +205,7 @@ class OWImportImages(Background):
     @classmethod
     def migrate_settings(cls, settings: dict[str, Any], version: int | None) -> None:
         """Take the settings of any version, the public add-on's included."""
-        recent_folders.migrate(settings)
+        workflow_folders.migrate(settings)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ A workflow from a stranger must not upload anybody's images, so none of this is 
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 
 from AnyQt.QtCore import QObject, QSettings
@@ -19,6 +20,10 @@ _ADDRESS = "server/address"
 _CONSENT = "consent"
 _HAS_TOKEN = "token"
 _PROVIDER = "provider"
+_FOLDERS = "folders/recent"
+
+#: How many folders a menu remembers.
+MOST_FOLDERS = 15
 
 
 class UserSettings(QObject):
@@ -47,6 +52,22 @@ class UserSettings(QObject):
     @provider.setter
     def provider(self, provider: str) -> None:
         self._store(_PROVIDER, provider)
+
+    @property
+    def recent_folders(self) -> list[str]:
+        """The folders that images were imported from, the last one first."""
+        try:
+            listed = json.loads(self._text(_FOLDERS) or "[]")
+        except ValueError:
+            return []
+        return [name for name in listed if isinstance(name, str)] if type(listed) is list else []
+
+    def remember_folder(self, folder: str) -> None:
+        """Put a folder first in the list of recent ones."""
+        before = self.recent_folders
+        after = [folder, *(other for other in before if other != folder)][:MOST_FOLDERS]
+        if after != before:
+            self._store(_FOLDERS, json.dumps(after))  # a list of one would come back as a text
 
     def may_send_to(self, host: str) -> bool:
         """Whether the user has agreed that images are sent to this host."""

@@ -1,13 +1,10 @@
-"""Folders in settings: as plain text, relative to the workflow's file where that is possible."""
+"""Folders in workflows: as plain text, relative to the workflow's file where that is possible."""
 
 from __future__ import annotations
 
 import os
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
-
-#: How many folders the menu remembers.
-MOST = 15
 
 _LONGEST = 4096
 
@@ -33,46 +30,35 @@ def stored(folder: str, basedir: str | None) -> str:
     return PurePath(folder).relative_to(basedir).as_posix()
 
 
-def candidates(folder: str, basedir: str | None, recent: list[str]) -> list[str]:
+def candidates(folder: str, basedir: str | None) -> list[str]:
     """List the absolute paths where a folder kept by `stored` may be, the likeliest first.
 
-    A relative one is in `basedir`; if the workflow was moved without it, it may still be among
-    the recent ones. An absolute one that is gone may have been moved with the workflow, and is
-    then beside it.
+    A relative one is in `basedir`, and nowhere else: another folder of its name may hold other
+    pictures. An absolute one that is gone may have been moved with the workflow, and is then
+    beside it.
     """
     if _is_absolute(folder):
         beside = [str(PurePath(basedir, _name(folder)))] if basedir is not None else []
         return [folder, *beside]
-    inside = [os.path.normpath(PurePath(basedir, folder))] if basedir is not None else []
-    ending = "/" + folder
-    same = [path for path in recent if path.replace("\\", "/").endswith(ending)]
-    return list(dict.fromkeys([*inside, *same]))
-
-
-def with_first(folder: str, recent: list[str]) -> list[str]:
-    """Put a folder first in the list of recent ones."""
-    return [folder, *(other for other in recent if other != folder)][:MOST]
+    return [os.path.normpath(PurePath(basedir, folder))] if basedir is not None else []
 
 
 def migrate(settings: dict[str, Any]) -> None:
     """Put the settings of any version, ours included, into our present form, in place.
 
     Orange3-ImageAnalytics kept the folders, pickled, as instances of Orange's RecentPath in
-    `recent_paths`. Nothing in settings is trusted: what is not a folder's name is left out.
+    `recent_paths`; the first was the one in use. The others are left out, as are those that an
+    earlier version of ours kept: they are whose computer it was. Nothing in settings is trusted:
+    what is not a folder's name is left out.
     """
     paths = settings.pop("recent_paths", None)
     if isinstance(paths, (list, tuple)) and paths:
         first = _from_public(paths[0])
         if first is not None:
             settings.setdefault("folder", first)
-        settings.setdefault("recent_folders", [getattr(path, "abspath", path) for path in paths])
+    settings.pop("recent_folders", None)
     if "folder" in settings and not _is_name(settings["folder"]):
         del settings["folder"]
-    if "recent_folders" in settings:
-        recent = settings["recent_folders"]
-        listed = recent if isinstance(recent, (list, tuple)) else []
-        sound = [path for path in listed if _is_name(path) and _is_absolute(path)]
-        settings["recent_folders"] = list(dict.fromkeys(sound))[:MOST]
 
 
 def _from_public(path: object) -> str | None:
