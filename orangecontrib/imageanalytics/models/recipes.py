@@ -118,9 +118,14 @@ class DeepLoc:
     ----------
     size : tuple of int
         Height and width of a cell's image; its middle of 60 x 60 goes into the network.
+    channels : tuple of int
+        Of each of the eight convolutions.
+    dimension : int
+        The width of fc_1 and fc_2.
     """
 
     size: tuple[int, int] = (64, 64)
+    channels: tuple[int, ...] = (64, 64, 128, 128, 256, 256, 256, 256)
     dimension: int = 512
 
 

@@ -21,7 +21,7 @@ from orangecontrib.imageanalytics.models.recipes import (
     Vgg,
 )
 
-__all__ = ["build"]
+__all__ = ["build", "checkpoint_files"]
 
 
 def build(
@@ -65,5 +65,16 @@ def build(
             from orangecontrib.imageanalytics.models.building import onnx_texts
 
             onnx_texts.build(recipe, files, destination, facts)
-        case Painters() | DeepLoc():
+        case DeepLoc():
+            from orangecontrib.imageanalytics.models.building import deeploc
+
+            deeploc.build(recipe, files, destination, facts)
+        case Painters():
             raise NotImplementedError(type(recipe).__name__)
+
+
+def checkpoint_files(path: Path) -> dict[str, Path]:
+    """The files of a checkpoint of TensorFlow; see `building.checkpoint.checkpoint_files`."""
+    from orangecontrib.imageanalytics.models.building import checkpoint
+
+    return checkpoint.checkpoint_files(path)

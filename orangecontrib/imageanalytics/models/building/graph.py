@@ -55,9 +55,12 @@ class Graph:
             self.arrays[name] = value
         return name
 
-    def node(self, operator: str, *inputs: str, name: str, **attributes: Any) -> str:
-        """Any ONNX operator with one output, which gets the node's name."""
-        self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
+    def node(
+        self, operator: str, *inputs: str, name: str, others: Sequence[str] = (), **attributes: Any
+    ) -> str:
+        """Any ONNX operator; its first output gets the node's name, and `others` are not used."""
+        outputs = [name, *others]
+        self.nodes.append(helper.make_node(operator, inputs, outputs, name=name, **attributes))
         return name
 
     def pixels(self, pixels: Pixels) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from orangecontrib.imageanalytics.models.building.files import main_file
 from orangecontrib.imageanalytics.models.building.folding import folded
@@ -208,6 +208,10 @@ class _Network:
             x = self._graph.max_pool(x, name, 3, 1, (1, 1, 1, 1))
         else:
             counted = int(self._recipe.version == "timm")
-            sides = {"kernel_shape": [3, 3], "strides": [1, 1], "pads": [1, 1, 1, 1]}
+            sides: dict[str, Any] = {
+                "kernel_shape": [3, 3],
+                "strides": [1, 1],
+                "pads": [1, 1, 1, 1],
+            }
             x = self._graph.node("AveragePool", x, name=name, count_include_pad=counted, **sides)
         return x, channels
