@@ -32,6 +32,7 @@ PROGRAMS = (
     "stages",
     "postponed",
     "similarity",
+    "duplicates",
 )
 _TARGET = ROOT / "bench"
 #: Seconds that a program may take, and with --full.

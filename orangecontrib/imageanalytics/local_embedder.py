@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.decoding import pixels
-from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.model_file.onnx_model import ModelSpec, OnnxModel
 
@@ -17,7 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from orangecontrib.imageanalytics.decoding.fit import Squash
     from orangecontrib.imageanalytics.embedder import Result, Task
+    from orangecontrib.imageanalytics.engine import Job
     from orangecontrib.imageanalytics.models import Model
 
 
@@ -43,7 +44,61 @@ def _loaded(spec: ModelSpec) -> OnnxModel:
     return spec.load()
 
 
-class LocalEmbedder:
+class JobEmbedder:
+    """Makes a vector of each image with a job that runs on this computer.
+
+    Parameters
+    ----------
+    job : Job
+        Its payload is a vector.
+    fingerprint : str
+        What the vectors depend on besides the image.
+    dimension : int
+        Their length.
+    executor, workers : optional
+        See `Engine`.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        fingerprint: str,
+        dimension: int,
+        *,
+        executor: Executor | None = None,
+        workers: int | None = None,
+    ) -> None:
+        self.fingerprint = f"{fingerprint} pixels:{pixels.VERSION}"
+        self.dimension = dimension
+        self._engine = Engine(job, executor=executor, workers=workers)
+
+    @property
+    def lost(self) -> None:
+        """Nothing: an engine that cannot go on is an error."""
+        return
+
+    @property
+    def capacity(self) -> int:
+        """How many unfinished images keep all cores busy."""
+        return self._engine.capacity
+
+    def start(self) -> None:
+        """Start the workers now, while something else is being prepared."""
+        self._engine.start()
+
+    def begin(self) -> None:
+        """Begin a run; nothing of the last one is in its way."""
+
+    def submit(self, task: Task) -> Future[Result]:
+        """Embed an image; see `Engine.submit`."""
+        return self._engine.submit(task)
+
+    def close(self) -> None:
+        """End the workers at once."""
+        self._engine.close()
+
+
+class LocalEmbedder(JobEmbedder):
     """Embeds images with a model that runs on this computer.
 
     Parameters
@@ -72,34 +127,7 @@ class LocalEmbedder:
     ) -> None:
         assert model.weights is not None
         spec = ModelSpec.of(model.weights, provider)
-        self.fingerprint = f"{spec.fingerprint} pixels:{pixels.VERSION}"
+        job = OnnxJob(spec, model.fit)
+        super().__init__(job, spec.fingerprint, model.dimension, executor=executor, workers=workers)
         if provider != "cpu":
             self.fingerprint += f" {provider}"
-        self.dimension = model.dimension
-        job = OnnxJob(spec, Squash(*model.input_size))
-        self._engine = Engine(job, executor=executor, workers=workers)
-
-    @property
-    def lost(self) -> None:
-        """Nothing: an engine that cannot go on is an error."""
-        return
-
-    @property
-    def capacity(self) -> int:
-        """How many unfinished images keep all cores busy."""
-        return self._engine.capacity
-
-    def start(self) -> None:
-        """Start the workers now, while something else is being prepared."""
-        self._engine.start()
-
-    def begin(self) -> None:
-        """Begin a run; nothing of the last one is in its way."""
-
-    def submit(self, task: Task) -> Future[Result]:
-        """Embed an image; see `Engine.submit`."""
-        return self._engine.submit(task)
-
-    def close(self) -> None:
-        """End the workers at once."""
-        self._engine.close()

@@ -13,14 +13,13 @@ import weakref
 import zlib
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
 from orangecontrib.imageanalytics.decoding import pixels
-from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, PixelsTask, Result, Task
 from orangecontrib.imageanalytics.engine import worker
 from orangecontrib.imageanalytics.outcome import Embedded, Outcome, Skipped
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from orangecontrib.imageanalytics.cache import Cache
+    from orangecontrib.imageanalytics.decoding.fit import Fit
     from orangecontrib.imageanalytics.embedder import Embedder
-    from orangecontrib.imageanalytics.models import Model
     from orangecontrib.imageanalytics.web.downloads import Downloads, Known
 
 #: Outcomes kept back because an earlier image is not finished: one that hangs for a minute does
@@ -62,13 +61,25 @@ class _Image:
     begun: float = field(default_factory=time.time)  # Unix time, seconds
 
 
+class Made(Protocol):
+    """What is made of images, such as the vectors of a model."""
+
+    @property
+    def id(self) -> str:
+        """By which the cache counts and clears."""
+
+    @property
+    def fit(self) -> Fit:
+        """How pictures are fitted for it."""
+
+
 class Pipeline:
     """One run over some references.
 
     Parameters
     ----------
-    model : Model
-        The model, for the cache's bookkeeping.
+    model : Made
+        What is made of them: a model, or something else of which there is a vector per image.
     embedder : Embedder
         What computes.
     cache : Cache
@@ -82,7 +93,7 @@ class Pipeline:
 
     def __init__(
         self,
-        model: Model,
+        model: Made,
         embedder: Embedder,
         cache: Cache,
         downloads: Callable[[], Downloads],
@@ -221,7 +232,7 @@ class Pipeline:
 
     def _use_picture(self, image: _Image, picture: Picture) -> None:
         try:
-            ready = pixels.from_picture(picture.image, Squash(*self._model.input_size))
+            ready = pixels.from_picture(picture.image, self._model.fit)
         except pixels.Unreadable as fault:
             self._finish(image, fault.skipped)
             return

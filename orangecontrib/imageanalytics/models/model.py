@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from orangecontrib.imageanalytics.decoding.fit import Squash
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -141,6 +143,11 @@ class Model:
     kind: Kind
     weights: Path | None = None
     download: Download | None = None
+
+    @property
+    def fit(self) -> Squash:
+        """How images are fitted for it."""
+        return Squash(*self.input_size)
 
     @property
     def is_local(self) -> bool:

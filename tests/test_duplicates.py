@@ -1,0 +1,162 @@
+"""Which pictures are the same, without an embedding: real files, real workers."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from orangecontrib.imageanalytics import duplicates
+from orangecontrib.imageanalytics.cache import Cache
+from orangecontrib.imageanalytics.duplicates import NEAR_COPY, find
+from orangecontrib.imageanalytics.outcome import Reason
+from orangecontrib.imageanalytics.similarity.fingerprint import fingerprint, near_copies
+from tests.copies import on_white, write_copies
+
+
+def groups(labels, names):
+    found = {}
+    for label, name in zip(labels, names, strict=True):
+        if label >= 0:
+            found.setdefault(label, set()).add(name)
+    return list(found.values())
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("copies")
+    from tests.conftest import PHOTOS
+
+    chosen = [PHOTOS / "fruit" / "lemon.png", PHOTOS / "animal" / "cow.png"]
+    return {
+        f"{photo.stem} {kind}": path
+        for photo in chosen
+        for kind, path in write_copies(photo, folder).items()
+    }
+
+
+def test_copies_are_found_and_other_photos_are_not_taken_for_them(copies, photos):
+    names = [*copies, *(str(path) for path in photos)]
+    found = find([*copies.values(), *photos], workers=1)
+    exact = groups(found.tree.labels(0), names)
+    assert {"lemon photo", "lemon png", "lemon tiff"} in exact
+    near = groups(found.tree.labels(NEAR_COPY), names)
+    assert len(near) == 2 and not found.skipped
+    for name, group in zip(("lemon", "cow"), near, strict=True):
+        assert {n for n in copies if n.startswith(name)} <= group
+        assert len([n for n in group if n.endswith("png") and "/" in n]) == 1  # the example itself
+
+
+def test_the_size_and_the_pixels_of_copies_are_known(copies):
+    found = find(list(copies.values()), workers=1)
+    photo, png, _, jpeg, scaled, *_ = (found.identities[i] for i in range(5))
+    assert photo == png and photo.pixels != jpeg.pixels
+    assert (photo.height // 2, photo.width // 2) == (scaled.height, scaled.width)
+
+
+def test_what_was_made_of_pictures_is_in_the_cache(copies, monkeypatch):
+    first = find(list(copies.values()), workers=1)
+    monkeypatch.setattr(
+        "orangecontrib.imageanalytics.engine.Engine.submit",
+        lambda *_: pytest.fail("a picture was decoded again"),
+    )
+    again = find([Path(path).read_bytes() for path in copies.values()])
+    assert (again.tree.labels(NEAR_COPY) == first.tree.labels(NEAR_COPY)).all()
+
+
+def test_the_same_file_under_another_name_is_an_exact_copy(photos, tmp_path):
+    twin = shutil.copy(photos[0], tmp_path / "no ending")
+    found = find([str(photos[1]), str(photos[0]), str(twin), photos[2].read_bytes()], workers=1)
+    assert found.tree.labels(0).tolist() == [-1, 0, 0, -1]
+
+
+def test_a_photo_and_its_lossless_copy_are_exact_though_jpegs_are_decoded_scaled(tmp_path, photos):
+    large = on_white(photos[0]).resize((1500, 1100))
+    jpeg, png = tmp_path / "a.jpg", tmp_path / "a.png"
+    large.save(jpeg, quality=92)
+    Image.open(jpeg).save(png)
+    assert find([str(jpeg), str(png)], workers=1).tree.labels(0).tolist() == [0, 0]
+
+
+def test_a_picture_that_differs_by_one_pixel_is_a_near_copy_but_not_an_exact_one(tmp_path, photos):
+    picture = on_white(photos[0]).resize((640, 640))
+    other = picture.copy()
+    other.putpixel((5, 5), (0, 0, 0))
+    found = find([np.asarray(p) for p in (picture, other, picture, other)], workers=1)
+    assert found.tree.labels(0).tolist() == [0, 1, 0, 1]
+    assert found.tree.labels(NEAR_COPY).tolist() == [0, 0, 0, 0]
+
+
+def test_what_cannot_be_read_is_in_no_group_and_nothing_else_is_lost(photos, tmp_path):
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(photos[0].read_bytes()[:500])
+    images = [str(cut), str(photos[0]), "no such file", str(tmp_path), None, str(photos[0])]
+    found = find(images, workers=1)
+    assert found.tree.labels(0).tolist() == [-1, 0, -1, -1, -1, 0]
+    assert [found.skipped[i].reason for i in (0, 2, 3, 4)] == [
+        Reason.DAMAGED,
+        Reason.NOT_FOUND,
+        Reason.NOT_A_FILE,
+        Reason.NO_IMAGE,
+    ]
+
+
+def test_none_and_one_picture_have_no_copies(photos):
+    assert find([]).tree.labels(NEAR_COPY).tolist() == []
+    assert find([photos[0]], workers=1).tree.labels(NEAR_COPY).tolist() == [-1]
+
+
+def test_progress_rises_to_1_and_what_tell_raises_ends_it(photos):
+    shares = []
+    find([*photos, photos[0]], workers=1, tell=lambda words, share: shares.append(share))
+    assert shares == sorted(shares) and shares[-1] == 1
+
+    class Stop(Exception):
+        pass
+
+    def stop(words, share):
+        raise Stop
+
+    with pytest.raises(Stop):
+        find(photos, cache=Cache(enabled=False), workers=1, tell=stop)
+
+
+def test_what_else_looks_alike_is_no_near_copy(photos):
+    """Mirrored, of another colour, darker, its negative: they are other pictures."""
+    lemon = on_white(next(p for p in photos if p.stem == "lemon")).resize((64, 64))
+    blue = Image.merge("RGB", [lemon.getchannel(c) for c in "BGR"])
+    others = [ImageOps.mirror(lemon), blue, ImageOps.invert(lemon), lemon.point(lambda v: v * 0.6)]
+    prints = np.array([fingerprint(np.asarray(p)) for p in (lemon, *others)])
+    assert not [pair for pair in zip(*_ends(near_copies(prints)), strict=True) if pair[0] == 0]
+
+
+def _ends(pairs):
+    return pairs.first.tolist(), pairs.second.tolist()
+
+
+def test_empty_pictures_are_copies_only_of_those_as_bright_and_of_the_same_colour():
+    chance = np.random.default_rng(0)
+    colours = [(255, 255, 255), (255, 255, 255), (0, 0, 0), (0, 0, 2), (200, 60, 60), (60, 60, 200)]
+    pictures = [np.full((64, 64, 3), colour, np.uint8) for colour in colours]
+    pictures[1] = pictures[1] - chance.integers(0, 3, (64, 64, 1), np.uint8)
+    pairs = near_copies(np.array([fingerprint(picture) for picture in pictures]))
+    assert list(zip(*_ends(pairs), strict=True)) == [(0, 1), (2, 3)]
+
+
+def test_noise_without_anything_in_common_is_no_copy():
+    chance = np.random.default_rng(0)
+    pictures = chance.integers(0, 256, (200, 64, 64, 3), np.uint8)
+    pairs = near_copies(np.array([fingerprint(picture) for picture in pictures]))
+    assert len(pairs.first) == 0
+
+
+def test_fewer_are_compared_closely_when_too_many_are_alike(monkeypatch):
+    from orangecontrib.imageanalytics.similarity import fingerprint as module
+
+    monkeypatch.setattr(module, "_MOST", 30)
+    chance = np.random.default_rng(0)
+    base = chance.integers(0, 256, (64, 64, 3))
+    noisy = np.clip(base + chance.normal(0, 8, (20, 64, 64, 3)), 0, 255).astype(np.uint8)
+    pairs = near_copies(np.array([fingerprint(picture) for picture in noisy]))
+    assert 0 < pairs.reach < duplicates.REACH and len(pairs.first)
