@@ -156,7 +156,8 @@ def test_fewer_are_compared_closely_when_too_many_are_alike(monkeypatch):
 
     monkeypatch.setattr(module, "_MOST", 30)
     chance = np.random.default_rng(0)
-    base = chance.integers(0, 256, (64, 64, 3))
-    noisy = np.clip(base + chance.normal(0, 8, (20, 64, 64, 3)), 0, 255).astype(np.uint8)
+    base = np.kron(chance.integers(0, 256, (8, 8, 3)), np.ones((8, 8, 1)))
+    noise = chance.normal(0, 1, (20, 64, 64, 3)) * np.linspace(1, 90, 20)[:, None, None, None]
+    noisy = np.clip(base + noise, 0, 255).astype(np.uint8)
     pairs = near_copies(np.array([fingerprint(picture) for picture in noisy]))
     assert 0 < pairs.reach < duplicates.REACH and len(pairs.first)
