@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from orangecontrib.imageanalytics.decoding.fit import Fit
+
 __all__ = [
     "BytesTask",
     "Embedder",
@@ -37,9 +39,12 @@ class FileTask:
     ----------
     path : str
         Of a local file, which whoever computes reads.
+    fit : Fit, optional
+        How it is to be fitted, if not as the job has it.
     """
 
     path: str
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,12 @@ class BytesTask:
     ----------
     data : bytes
         The content of an image file.
+    fit : Fit, optional
+        How it is to be fitted, if not as the job has it.
     """
 
     data: bytes
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,127 +1,61 @@
-"""The cache: the hash of an image's content and a model's fingerprint -> the vector, on disk.
+"""What was made of images before: vectors and thumbnails by the hash of their content, on disk.
 
-The rest of the package sees this file alone. Behind it are `keys` (what things are filed
-under), `writer` (additions wait in memory and are written once a second), `disk` (what
-goes wrong costs a warning, not the run), `file` and `fault` (SQLite's file, its
-connections, transactions and faults), `tables` (the tables, what is asked of them and
-written into them) and `space` (the limit on the file's size).
+The rest of the package sees this file alone. Behind it are `blobs` (what both caches are),
+`contents` (what sets them apart), `keys` (what things are filed under), `writer` (additions wait in
+memory and are written once a second), `disk` (what goes wrong costs a warning, not the run),
+`file` and `fault` (SQLite's file, its connections, transactions and faults), `tables` (the
+tables, what is asked of them and written into them) and `space` (the limit on the file's size).
 """
 
 from __future__ import annotations
 
-import atexit
-import os
-import time
-import weakref
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.cache.disk import Disk
-from orangecontrib.imageanalytics.cache.keys import (
-    checksum,
-    file_state,
-    is_settled,
-    pack,
-    path_digest,
-    unpack,
-    url_digest,
-)
-from orangecontrib.imageanalytics.cache.tables import (
-    FILE,
-    FILE_AND_VECTOR,
-    SIZE,
-    VECTOR,
-    WEB,
-    NewVector,
-    WebRow,
-)
-from orangecontrib.imageanalytics.cache.writer import WriteBehind
+from orangecontrib.imageanalytics.cache.blobs import DAY, Blobs, default_folder
+from orangecontrib.imageanalytics.cache.contents import THUMBNAILS, VECTORS
+from orangecontrib.imageanalytics.cache.keys import pack, unpack
+from orangecontrib.imageanalytics.cache.tables import WebRow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import TracebackType
-    from typing import Self
+    import os
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["LIMIT", "Cache", "WebRow", "default_folder"]
+__all__ = [
+    "DAY",
+    "LIMIT",
+    "THUMBNAILS_LIMIT",
+    "Blobs",
+    "Cache",
+    "ThumbnailCache",
+    "WebRow",
+    "default_folder",
+]
 
-#: Disk space, in bytes, that a cache may take: some 480 000 vectors of 1000 floats.
+#: Disk space, in bytes, that a cache of vectors may take: some 480 000 of 1000 floats.
 LIMIT = 2 * 10**9
 
-#: Seconds that `flush`, `close` and the interpreter's exit wait at most.
-FLUSH_TIMEOUT = 15.0
-
-#: A use is noted at most this often (seconds), so that a warm run writes next to nothing.
-DAY = 86400
-
-# What a row that waits takes in memory, roughly, besides its vector.
-_ROW = 300
+#: Disk space, in bytes, that thumbnails may take: some 35 000 of 256 pixels.
+THUMBNAILS_LIMIT = 500 * 10**6
 
 
-def default_folder() -> Path:
-    """Return the folder of the user's cache.
-
-    That is the environment variable ``ORANGE_IMAGE_CACHE`` if it is set, else ``imageanalytics``
-    in platformdirs' ``user_cache_dir("Orange")``: unlike the folder that Orange has beside it,
-    this one does not change with Orange's version.
-    """
-    if folder := os.environ.get("ORANGE_IMAGE_CACHE"):
-        return Path(folder).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("Orange")) / "imageanalytics"
-
-
-class Cache:
-    """Vectors of images seen before, for any number of threads and processes at once.
-
-    What is added can be had at once and is on the disk about a second later. Nothing here raises
-    into a run: a cache that cannot be used logs one warning and remembers nothing from then on.
-    A forked process goes on with a connection of its own and with nothing that waits: what its
-    parent had added, its parent writes.
+class Cache(Blobs):
+    """Vectors of images seen before.
 
     Parameters
     ----------
-    folder : Path, optional
-        Where it is; `default_folder` if not given. It is made with the first addition.
+    folder, enabled
+        See `Blobs`.
     limit : int
         Disk space in bytes; beyond it, what was used least recently is dropped.
-    enabled : bool
-        If false, it remembers nothing and touches no file.
     """
 
     def __init__(
         self, folder: Path | None = None, limit: int = LIMIT, *, enabled: bool = True
     ) -> None:
-        folder = default_folder() if folder is None else Path(folder)
-        self._disk = Disk(folder.absolute(), limit, enabled=enabled)
-        self._writer = WriteBehind(self._disk)
-        self._made = time.time()
-        _open.add(self)
-        weakref.finalize(self, self._disk.file.close, 0).atexit = False
-
-    @property
-    def path(self) -> Path:
-        """The SQLite file, which may not exist yet."""
-        return self._disk.file.path
-
-    @property
-    def remembers(self) -> bool:
-        """Whether what is added can be had again: it is enabled, and its disk can be written."""
-        return self._disk.writes
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+        super().__init__(VECTORS, folder, limit, enabled=enabled)
 
     def vector(
         self, content: bytes, fingerprint: str, dimension: int | None = None
@@ -142,12 +76,7 @@ class Cache:
         ndarray of shape (D,), float32, optional
             The caller's own.
         """
-        for batch in self._writer.unwritten():
-            if new := batch.vectors.get((content, fingerprint)):
-                return unpack(new.blob, dimension)
-        for row in self._disk.rows(VECTOR, (content, fingerprint)):
-            return self._whole(content, fingerprint, dimension, row)
-        return None
+        return unpack(self.blob(content, fingerprint), dimension)
 
     def vector_of_file(
         self, path: str, stat: os.stat_result, fingerprint: str, dimension: int | None = None
@@ -156,46 +85,7 @@ class Cache:
 
         As `content_of_file` and then `vector`, in one query (26 µs instead of 30).
         """
-        digest, state = path_digest(path), file_state(stat)
-        content = self._new_content(digest, state)
-        if content is None:
-            rows = self._disk.rows(FILE_AND_VECTOR, (fingerprint, digest, state))
-            for found, crc, used, *row in rows:
-                if checksum(digest, state, found) != crc:
-                    return None
-                content = found
-                self._note_use("files", digest, used)
-                if (vector := self._whole(content, fingerprint, dimension, row)) is not None:
-                    return vector
-        return None if content is None else self.vector(content, fingerprint, dimension)
-
-    def content_of_file(self, path: str, stat: os.stat_result) -> bytes | None:
-        """Return the content hash of a file, if it is known in this very state.
-
-        Parameters
-        ----------
-        path : str
-            Relative paths are taken from the current folder.
-        stat : os.stat_result
-            The file's size, times of change and inode now.
-        """
-        digest, state = path_digest(path), file_state(stat)
-        content = self._new_content(digest, state)
-        if content is None:
-            for found, crc, used in self._disk.rows(FILE, (digest, state)):
-                if checksum(digest, state, found) == crc:
-                    self._note_use("files", digest, used)
-                    return found
-        return content
-
-    def knows_size(self, size: int) -> bool:
-        """Tell whether any image of this many bytes is known.
-
-        If none is, a file of that size need not be hashed to know that its vector is missing.
-        """
-        if any(size in batch.sizes for batch in self._writer.unwritten()):
-            return True
-        return bool(self._disk.rows(SIZE, (size,)))
+        return unpack(self.blob_of_file(path, stat, fingerprint), dimension)
 
     def add(
         self,
@@ -220,132 +110,22 @@ class Cache:
         vector : array-like of shape (D,)
             Stored as float32.
         """
-        if not self._disk.writes:
-            return
-        blob = pack(vector)
-        with self._writer.adding() as batch:
-            batch.vectors[content, fingerprint] = NewVector(model, size, blob)
-            batch.sizes.add(size)
-            batch.memory += len(blob) + _ROW
+        if self.remembers:
+            self.add_blob(content, size, model, fingerprint, pack(vector))
 
-    def remember_file(
-        self,
-        path: str,
-        stat: os.stat_result,
-        content: bytes,
-        *,
-        read_after: float | None = None,
+
+class ThumbnailCache(Blobs):
+    """Thumbnails of images seen before, as small image files in a file of their own.
+
+    Parameters
+    ----------
+    folder, enabled
+        See `Blobs`.
+    limit : int
+        Disk space in bytes; beyond it, what was used least recently is dropped.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, limit: int = THUMBNAILS_LIMIT, *, enabled: bool = True
     ) -> None:
-        """Remember the content hash of a file in this state.
-
-        Not if the file was changed within 2 s before it was read, or has times that are yet to
-        come: it might change once more without its size and times showing it.
-
-        Parameters
-        ----------
-        path : str
-            Relative paths are taken from the current folder.
-        stat : os.stat_result
-            As it was when the file was read.
-        content : bytes
-            Hash of the file's content.
-        read_after : float, optional
-            A moment before the file was read (Unix time, seconds), such as the start of the run;
-            by default that when this cache was made. The time of this call would not do: since
-            the file was read a vector was computed, and the file may have changed.
-        """
-        since = self._made if read_after is None else read_after
-        if not self._disk.writes or not is_settled(stat, since):
-            return
-        with self._writer.adding() as batch:
-            batch.files[path_digest(path)] = file_state(stat), content
-            batch.memory += _ROW
-
-    def web(self, url: str) -> WebRow | None:
-        """Return what is known of a web address, or None."""
-        digest = url_digest(url)
-        for batch in self._writer.unwritten():
-            if row := batch.web.get(digest):
-                return row
-        for *fields, crc, used in self._disk.rows(WEB, (digest,)):
-            row = WebRow(url, *fields)
-            if row.checksum() == crc:
-                self._note_use("web", digest, used)
-                return row
-        return None
-
-    def remember_web(self, row: WebRow) -> None:
-        """Remember a web address; the body is not kept, only its hash."""
-        if not self._disk.writes:
-            return
-        with self._writer.adding() as batch:
-            batch.web[url_digest(row.url)] = row
-            batch.memory += _ROW
-
-    def sizes(self) -> dict[str, tuple[int, int]]:
-        """Return the number of vectors and their bytes, by model id."""
-        self.flush()
-        return self._disk.sizes()
-
-    def clear(self, model: str | None = None) -> int:
-        """Drop a model's vectors, or all; return how many. The file becomes smaller."""
-        self.flush()
-        return self._disk.clear(model)
-
-    def flush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
-        """Wait until all that was added is on the disk; False if that takes too long (seconds)."""
-        return self._writer.flush(timeout)
-
-    def close(self, timeout: float = FLUSH_TIMEOUT) -> None:
-        """Write what waits, for at most `timeout` seconds, and let go of the file.
-
-        After that it is a cache that remembers nothing. May be called twice.
-        """
-        if not self._writer.flush(timeout):
-            self._writer.drop()
-        self._disk.reads = self._disk.writes = False
-        self._disk.file.close(timeout=1.0)
-        _open.discard(self)
-
-    def _whole(
-        self, content: bytes, fingerprint: str, dimension: int | None, row: Sequence[Any]
-    ) -> NDArray[np.float32] | None:
-        """Return a row's vector if it is what was written."""
-        entry, used, crc, blob = row
-        vector = unpack(blob, dimension)
-        if vector is None or checksum(content, fingerprint, blob) != crc:
-            return None
-        self._note_use("entries", entry, used)
-        return vector
-
-    def _new_content(self, digest: bytes, state: str) -> bytes | None:
-        for batch in self._writer.unwritten():
-            new_state, content = batch.files.get(digest, ("", b""))
-            if new_state == state:
-                return content
-        return None
-
-    def _note_use(self, table: str, key: int | bytes, used: int | None) -> None:
-        if used is None or time.time() - used > DAY:
-            with self._writer.adding() as batch:
-                batch.used[table].add(key)
-                batch.memory += _ROW
-
-
-_open: weakref.WeakSet[Cache] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    # The threads that write are daemons: they run until exit functions are done, not beyond.
-    for cache in list(_open):
-        cache.close()
-
-
-def _begin_anew_in_child() -> None:
-    for cache in list(_open):
-        cache._writer.reset()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew_in_child)
+        super().__init__(THUMBNAILS, folder, limit, enabled=enabled)

@@ -14,6 +14,7 @@ from orangecontrib.imageanalytics.cache.tables import SIZES
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orangecontrib.imageanalytics.cache.contents import Contents
     from orangecontrib.imageanalytics.cache.tables import Batch
 
 #: Damaged files set aside before a cache gives up: then it is the disk that is broken.
@@ -37,8 +38,11 @@ class Disk:
     where a filter that turns warnings into errors would lose what is to be written.
     """
 
-    def __init__(self, folder: Path, limit: int, *, enabled: bool = True) -> None:
-        self.file = CacheFile(folder)
+    def __init__(
+        self, folder: Path, contents: Contents, limit: int, *, enabled: bool = True
+    ) -> None:
+        self.file = CacheFile(folder, contents.name)
+        self.contents = contents
         self.limit = limit
         self.reads = self.writes = enabled
         self._set_aside = 0
@@ -104,14 +108,15 @@ class Disk:
             self.warn(
                 "damaged",
                 f"The file is damaged ({fault}) and cannot be renamed ({refusal}). Images are "
-                "embedded without it; close all programs that use it, and delete its folder.",
+                f"{self.contents.done} without it; close all programs that use it, and delete "
+                "its folder.",
             )
             return True
         if aside is not None:
             self.warn(
                 f"damaged {aside.name}",
                 f"The file was damaged ({fault}). It was set aside as {aside}, and a new one is "
-                "begun: images that were in it are embedded once more.",
+                f"begun: images that were in it are {self.contents.done} once more.",
             )
         return True
 
@@ -119,13 +124,13 @@ class Disk:
         self.writes = False
         self.warn(
             "unusable",
-            f"The cache cannot be used: {fault}. Images are embedded without it, every time anew. "
-            "Check that the disk has space and that the folder can be written to, or choose "
-            "another folder by the environment variable ORANGE_IMAGE_CACHE.",
+            f"The cache cannot be used: {fault}. Images are {self.contents.done} without it, every "
+            "time anew. Check that the disk has space and that the folder can be written to, or "
+            "choose another folder by the environment variable ORANGE_IMAGE_CACHE.",
         )
 
     def warn(self, kind: str, text: str) -> None:
         """Log a warning, the first time that there is one of this kind about this folder."""
         if (kind, self.file.folder) not in _warned:
             _warned.add((kind, self.file.folder))
-            _log.warning("Image embeddings in %s: %s", self.file.folder, text)
+            _log.warning("%s in %s: %s", self.contents.title, self.file.folder, text)

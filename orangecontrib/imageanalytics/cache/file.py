@@ -25,8 +25,6 @@ WRITE_TIMEOUT, READ_TIMEOUT = 5.0, 0.25
 #: What SQLite leaves of its log after a checkpoint, in bytes.
 LOG_SIZE = 16 * 2**20
 
-_FILE_NAME = "embeddings.sqlite"
-
 
 class CacheFile:
     """One SQLite file, for any number of threads and processes.
@@ -40,9 +38,9 @@ class CacheFile:
     process find an old log beside a new file.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / f"embeddings-{SCHEMA_VERSION}"
-        self.path = self.folder / _FILE_NAME
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder / f"{name}-{SCHEMA_VERSION}"
+        self.path = self.folder / f"{name}.sqlite"
         self._reading = threading.Lock()
         self._writing = threading.Lock()  # the first to be taken of the two
         self._reader: sqlite3.Connection | None = None

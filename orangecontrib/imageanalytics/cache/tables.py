@@ -39,7 +39,7 @@ CREATE INDEX entries_by_size ON entries (size);
 CREATE TABLE vectors (
     id INTEGER PRIMARY KEY, -- that of its entry
     checksum INTEGER NOT NULL,
-    vector BLOB NOT NULL    -- float32, little-endian
+    vector BLOB NOT NULL    -- float32, little-endian; or a thumbnail
 );
 CREATE TABLE files (
     path BLOB PRIMARY KEY,  -- digest
@@ -126,8 +126,8 @@ class WebRow:
 
 
 @dataclass(frozen=True, slots=True)
-class NewVector:
-    """A vector on its way to the disk."""
+class NewBlob:
+    """A vector, or a thumbnail, on its way to the disk."""
 
     model: str
     size: int | None
@@ -154,7 +154,7 @@ class Batch:
         Roughly what it takes, in bytes.
     """
 
-    vectors: dict[tuple[bytes, str], NewVector] = field(default_factory=dict)
+    vectors: dict[tuple[bytes, str], NewBlob] = field(default_factory=dict)
     files: dict[bytes, tuple[str, bytes]] = field(default_factory=dict)
     web: dict[bytes, WebRow] = field(default_factory=dict)
     used: dict[str, set[int | bytes]] = field(

@@ -129,8 +129,10 @@ class WriteBehind:
             self._written = self._round
             self._round += 1
             self._changed.notify_all()
+        contents = self._disk.contents
         self._disk.warn(
             "locked",
-            f"Another program has the file locked, or the disk does not answer; {lost} vectors "
-            "could not be stored. Their images are embedded once more when they are needed.",
+            f"Another program has the file locked, or the disk does not answer; {lost} "
+            f"{contents.items} could not be stored. Their images are {contents.done} once more "
+            "when they are needed.",
         )

@@ -133,7 +133,7 @@ def _portable(task: Task) -> Portable:
     if not isinstance(task, FileTask):
         return task, None
     read = sources.read_file(task.path)
-    return (read, None) if isinstance(read, Skipped) else (BytesTask(read[0]), read[1])
+    return (read, None) if isinstance(read, Skipped) else (BytesTask(read[0], task.fit), read[1])
 
 
 def _results(working: Future[list[Result | Postponed]]) -> list[Result | Postponed]:

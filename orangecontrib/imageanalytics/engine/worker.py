@@ -64,7 +64,7 @@ class Job(Protocol):
 
     @property
     def fit(self) -> Fit:
-        """How images are fitted before they are given to the job."""
+        """How images are fitted before they are given to the job, unless their task says it."""
 
     def __hash__(self) -> int:
         """Jobs that do the same are equal: a process is prepared once for them."""
@@ -106,7 +106,7 @@ def work(job: Job, task: Task, allowance: int, most: int) -> Result | Postponed:
                 return Result(read)
             data, stat = read
     try:
-        image = pixels.decode(data, job.fit, allowance=allowance)
+        image = pixels.decode(data, task.fit or job.fit, allowance=allowance)
     except pixels.NeedsMemory as need:
         if need.cost <= most:
             return Postponed(need.cost)
