@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -35,6 +36,10 @@ def _workers(no_new_workers):
     pass
 
 
+def processes_have_ended() -> bool:
+    return all(thread.name != images_loader._ENDING for thread in threading.enumerate())
+
+
 class ViewTest(GuiTest):
     """Tests of a view of 30 pictures in rows of five, which need no files unless they say so."""
 
@@ -53,6 +58,7 @@ class ViewTest(GuiTest):
         self.view.close_images()
         self.view.deleteLater()
         QApplication.processEvents()
+        until(processes_have_ended)
 
     def rows(self) -> list[int]:
         return self.view.selected_rows().tolist()
@@ -318,7 +324,7 @@ class TestLoading(ViewTest):
         self.view.close_images()
         self.view.deleteLater()
         self.view = ImagesView()
-        QTest.qWait(200)
+        until(processes_have_ended)
         assert images_loader._thumbnails is None
 
 

@@ -21,6 +21,8 @@ from orangecontrib.imageanalytics.thumbnails import Requests, Thumbnail, Thumbna
 
 #: Bytes of decoded thumbnails that a view keeps.
 MEMORY = 64 * 2**20
+#: Name of the thread that ends the processes.
+_ENDING = "thumbnails end"
 #: Seconds that what was received may take of the window's thread at a time.
 _AT_ONCE = 0.006
 
@@ -66,6 +68,7 @@ class Loader(QObject):
         self._is_told = False  # that something came, and `_take` is to be called
         self._generation = 0
         self._requests: Requests[QImage] | None = None
+        self._closed = False
         self._arrived.connect(self._take, Qt.ConnectionType.QueuedConnection)
         self._broke.connect(self.failed, Qt.ConnectionType.QueuedConnection)
 
@@ -90,7 +93,7 @@ class Loader(QObject):
             if (kept := self._kept.get(key)) is None or kept[0] < step
         ]
         if self._requests is None:
-            if not missing:
+            if self._closed or not missing:
                 return
             self._requests = _open(self)
         self._requests.want(missing, step)
@@ -111,7 +114,8 @@ class Loader(QObject):
             self._requests = _open(self)
 
     def close(self) -> None:
-        """Want nothing any more; the processes end with the last loader."""
+        """Want nothing any more, for good; the processes end with the last loader."""
+        self._closed = True
         if self._requests is not None:
             self._requests.close()
             self._requests = None
@@ -187,4 +191,4 @@ def _release(loader: Loader) -> None:
         if _shared or _thumbnails is None:
             return
         thumbnails, _thumbnails = _thumbnails, None
-    DaemonThreads("thumbnails end").submit(thumbnails.close)
+    DaemonThreads(_ENDING).submit(thumbnails.close)

@@ -48,11 +48,15 @@ class Preview(QWidget):
         super().__init__(view, Qt.WindowType.Window)
         self._view = view
         self._position = -1
-        self._loader = Loader(self, memory=_MEMORY)
-        self._loader.received.connect(self._received)
-        self._loader.skipped.connect(self._skipped)
+        self._loader = self._new_loader()
         self._failures: dict[int, Skipped] = {}
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def _new_loader(self) -> Loader:
+        loader = Loader(self, memory=_MEMORY)
+        loader.received.connect(self._received)
+        loader.skipped.connect(self._skipped)
+        return loader
 
     @property
     def position(self) -> int:
@@ -103,6 +107,8 @@ class Preview(QWidget):
     def closeEvent(self, event: Any) -> None:
         """Let go of what it keeps."""
         self._loader.close()
+        self._loader.deleteLater()
+        self._loader = self._new_loader()
         super().closeEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
