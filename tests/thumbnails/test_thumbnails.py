@@ -100,7 +100,7 @@ def test_what_is_in_the_cache_is_not_decoded_again(tmp_path):
 
 
 def _count_engine_starts(thumbnails: Thumbnails):
-    return lambda: int(thumbnails._engine is not None and thumbnails._engine._pool is not None)
+    return lambda: int(thumbnails._engine is not None and thumbnails._engine._thread is not None)
 
 
 def test_a_file_that_has_changed_is_decoded_again(tmp_path):
