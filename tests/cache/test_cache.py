@@ -677,3 +677,17 @@ def test_the_log_does_not_grow_while_others_read(cache, folder):
             assert kept(reader, range(number, number + 1)) == [number]
     log = cache.path.with_name(cache.path.name + "-wal")
     assert log.stat().st_size < 17 * 2**20
+
+
+@posix
+def test_only_its_user_may_read_it(cache: Cache) -> None:
+    before = os.umask(0o022)
+    try:
+        add(cache, range(3))
+        cache.flush()
+        files = {path.name: path.stat().st_mode & 0o777 for path in cache.path.parent.iterdir()}
+        assert len(files) == 3  # with SQLite's log and shared memory
+        assert set(files.values()) == {0o600}
+        assert cache.path.parent.stat().st_mode & 0o777 == 0o700
+    finally:
+        os.umask(before)
