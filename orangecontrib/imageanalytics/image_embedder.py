@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from orangecontrib.imageanalytics.embedder import Embedder, Lost
     from orangecontrib.imageanalytics.web.downloads import Downloads
+    from orangecontrib.imageanalytics.web.reach import Reach
 
     Callback = Callable[[float], object]
 
@@ -124,6 +125,9 @@ class ImageEmbedder:
     workers : int, optional
         Number of worker processes, or of workers that the executor has; by default that of the
         cores that this process may use.
+    reach : web.reach.Reach, optional
+        Where web images may be fetched from: by default from where the references say, but from
+        no link-local address.
 
     Raises
     ------
@@ -155,6 +159,7 @@ class ImageEmbedder:
         download: bool = False,
         executor: Executor | None = None,
         workers: int | None = None,
+        reach: Reach | None = None,
     ) -> None:
         self._model = models.require(model, models_folder, download=download)
         self.model = model
@@ -163,6 +168,7 @@ class ImageEmbedder:
         self._provider = provider
         self._executor = executor
         self._workers = workers
+        self._reach = reach
         if isinstance(cache, Cache):
             self._cache = cache
         elif cache is None or isinstance(cache, bool):
@@ -377,7 +383,7 @@ class ImageEmbedder:
         if self._at_work.downloads is None:
             from orangecontrib.imageanalytics.web.downloads import Downloads
 
-            self._at_work.downloads = Downloads(self._cache)
+            self._at_work.downloads = Downloads(self._cache, reach=self._reach)
         return self._at_work.downloads
 
     @staticmethod

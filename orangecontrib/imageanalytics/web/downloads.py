@@ -17,7 +17,7 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 from orangecontrib.imageanalytics.server_client.retry import parse_retry_after, status_text
@@ -44,6 +44,7 @@ from orangecontrib.imageanalytics.web.http_client import (
     closing_failed_handshakes,
     tls_context,
 )
+from orangecontrib.imageanalytics.web.reach import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     import httpx
 
     from orangecontrib.imageanalytics.cache import WebRow
+    from orangecontrib.imageanalytics.web.http_client import Trace
 
     #: Tells whether the vector of a content's hash is there, so that the body is not needed.
     IsKnown = Callable[[bytes], bool]
@@ -106,6 +108,8 @@ class Downloads:
         The cache, which remembers what images were; without it each is downloaded.
     limits : Limits
         What a download may take.
+    reach : Reach, optional
+        Where images may be fetched from; by default wherever a script may.
     now, chance : callable
         Unix time in seconds, and a random number from 0 up to 1.
     """
@@ -115,11 +119,13 @@ class Downloads:
         rows: WebRows | None = None,
         limits: Limits = _DEFAULT_LIMITS,
         *,
+        reach: Reach | None = None,
         now: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._rows = rows
         self._limits = limits
+        self._reach = reach or Reach()
         self._now = now
         self._chance = chance
         self._lock = threading.Lock()
@@ -263,24 +269,29 @@ class Downloads:
 
     async def _follow(self, url: str, known: IsKnown | None) -> Content | Known:
         """Get an image from where the redirects lead, each hop with the row of its own."""
-        client = await self._client()
         address = _address(url)
+        named = address.host
+        if refusal := self._reach.refusal(named):
+            raise DownloadFailed(refusal)
+        client = await self._client()
         for _ in range(self._limits.redirects + 1):
             row = None if address.userinfo else self._row(str(address), known)
             if row is not None and is_fresh(row, self._now()):
                 return Known(row.content)
-            answer = await self._ask(client, address, row)
+            answer = await self._ask(client, address, row, named)
             if isinstance(answer, (Content, Known)):
                 return answer
             address = _address(answer, address)
         raise DownloadFailed(f"redirected more than {self._limits.redirects} times")
 
     async def _ask(
-        self, client: httpx.AsyncClient, address: httpx.URL, row: WebRow | None
+        self, client: httpx.AsyncClient, address: httpx.URL, row: WebRow | None, named: str
     ) -> Content | Known | str:
         """Send one request; the answer may be where to go instead."""
         import httpx
 
+        if refusal := self._reach.refusal_of_step(named, address.host, None):
+            raise DownloadFailed(refusal)
         self._unreachable.check(origin(address))
         # httpx writes addresses to its log: name and password do not belong there.
         auth = httpx.BasicAuth(address.username, address.password) if address.userinfo else None
@@ -288,7 +299,7 @@ class Downloads:
             "GET",
             address.copy_with(userinfo=b""),
             headers=conditions(row),
-            extensions={"trace": closing_failed_handshakes()},
+            extensions={"trace": closing_failed_handshakes(self._looking(address, named))},
         )
         try:
             response = await client.send(request, stream=True, auth=auth)
@@ -302,6 +313,23 @@ class Downloads:
             if failed.unreachable is None:
                 self._unreachable.note_answer(origin(address))
             raise failed from error
+
+    def _looking(self, address: httpx.URL, named: str) -> Trace:
+        """Look where a connection leads before anything is sent: a name may lead anywhere."""
+        asked = ""
+
+        async def look(event: str, info: dict[str, Any]) -> None:
+            nonlocal asked
+            if event.endswith(".connect_tcp.started"):
+                asked = info["host"]
+            elif event.endswith(".connect_tcp.complete") and asked == address.raw_host.decode():
+                stream = info["return_value"]  # not one to a proxy, which decides by itself
+                peer = stream.get_extra_info("server_addr")[0]
+                if refusal := self._reach.refusal_of_step(named, address.host, peer):
+                    await stream.aclose()
+                    raise DownloadFailed(refusal)
+
+        return look
 
     async def _receive(
         self, response: httpx.Response, address: httpx.URL, row: WebRow | None
