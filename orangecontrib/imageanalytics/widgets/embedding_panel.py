@@ -90,7 +90,9 @@ class Panel(QObject):
         self.instead = QPushButton(f"&Use {title} instead", area, autoDefault=False)
         self.instead.setToolTip("It runs on this computer.")
         self.instead.hide()
-        for part in (self.instead, widget.words):
+        self.fetch = QPushButton("&Fetch them from the web", area, autoDefault=False)
+        self.fetch.hide()
+        for part in (self.instead, self.fetch, widget.words):
             area.layout().addWidget(part)
 
         self.automatically = QCheckBox("Appl&y automatically")
@@ -105,7 +107,7 @@ class Panel(QObject):
             self.model, self.folder, self.provider,
             self.destination.agree, self.destination.url, self.destination.token,
             self.destination.forget, self.destination.stop,
-            self.instead, self.automatically, self.apply, self.cancel,
+            self.instead, self.fetch, self.automatically, self.apply, self.cancel,
         )  # fmt: skip
         for before, after in zip(self._order, self._order[1:], strict=False):
             QWidget.setTabOrder(before, after)

@@ -81,6 +81,8 @@ class Finished:
         The first skipped images: name, and reason with details.
     lost : Lost, optional
         How the server was lost half-way.
+    unasked : tuple of str
+        The hosts whose images were not fetched, as the user has not agreed to it yet.
     """
 
     request: Request
@@ -89,6 +91,7 @@ class Finished:
     reasons: Counter[Reason]
     examples: list[tuple[str, str]]
     lost: Lost | None = None
+    unasked: tuple[str, ...] = ()
 
     @property
     def n_skipped(self) -> int:
@@ -134,10 +137,13 @@ def embed(request: Request, run: Run) -> Finished:
     # The facade and all that it needs are loaded by the first run, not by the start of Orange.
     from orangecontrib.imageanalytics import tables
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+    from orangecontrib.imageanalytics.web.reach import Reach, host_of
 
     references = tables.references(request.table, request.attribute, request.folder)
     token = user_settings().token(request.host) if request.host is not None else None
     count = len(references)
+    hosts = frozenset(map(host_of, references)) - {""}
+    agreed = hosts & user_settings().web_hosts()
 
     def tell(fraction: float) -> None:
         done = round(fraction * count)
@@ -145,7 +151,11 @@ def embed(request: Request, run: Run) -> Finished:
 
     tell(0.0)
     with ImageEmbedder(
-        request.model, request.server_url, token=token, provider=request.provider
+        request.model,
+        request.server_url,
+        token=token,
+        provider=request.provider,
+        reach=Reach(agreed),
     ) as embedder:
         found = [None if _is_lost(name, request) else name for name in references]
         outcomes = list(embedder.outcomes(found, callback=tell))
@@ -165,6 +175,7 @@ def embed(request: Request, run: Run) -> Finished:
         Counter(skip.reason for skip in outcomes if isinstance(skip, Skipped)),
         list(islice(_skips(references, outcomes), _NAMED)),
         lost,
+        tuple(sorted(hosts - agreed)),
     )
 
 

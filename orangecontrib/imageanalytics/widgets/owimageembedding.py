@@ -25,6 +25,9 @@ from orangecontrib.imageanalytics.widgets.embedding_report import report
 from orangecontrib.imageanalytics.widgets.embedding_run import Finished, Request, embed
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
+#: Servers that the button's tool tip names.
+_HOSTS_NAMED = 30
+
 
 class OWImageEmbedding(Background):
     """Embeds the images of a table with a pretrained network, here or on a server."""
@@ -66,6 +69,10 @@ class OWImageEmbedding(Background):
         consent = Msg("No image has been sent. Agree to send them, or choose a local embedder.")
         skipped = Msg("{}")
         server_lost = Msg("{} (Press Apply.)")
+        web = Msg(
+            "Images on {} were not fetched: it would tell these servers that you look at them. "
+            "Press Fetch Them from the Web to agree."
+        )
         model_files = Msg("{}")
 
     class Information(Background.Information):
@@ -98,6 +105,7 @@ class OWImageEmbedding(Background):
         self.panel.destination.changed.connect(self._destination_changed)
         self.panel.destination.agreed.connect(self._agreed)
         self.panel.instead.clicked.connect(self._use_default_instead)
+        self.panel.fetch.clicked.connect(self._agree_to_fetch)
         self.panel.automatically.toggled.connect(self._automatically_toggled)
         self.panel.apply.clicked.connect(self.apply)
         self.panel.automatically.setChecked(self.auto_apply)
@@ -223,6 +231,11 @@ class OWImageEmbedding(Background):
         if self.task is None and not self.is_sent:
             self.apply()
 
+    def _agree_to_fetch(self) -> None:
+        assert self.finished is not None
+        user_settings().allow_fetching(self.finished.unasked)
+        self.apply()
+
     def _automatically_toggled(self, automatically: bool) -> None:
         self.auto_apply = automatically
         if automatically and self._is_pending and not self._has_just_chosen_a_server:
@@ -295,6 +308,9 @@ class OWImageEmbedding(Background):
             self.panel.pictures.offer()
         if done.lost:
             self.Warning.server_lost(done.lost)
+        self.Warning.web(_named(done.unasked), shown=bool(done.unasked))
+        self.panel.fetch.setVisible(bool(done.unasked))
+        self.panel.fetch.setToolTip("\n".join(done.unasked[:_HOSTS_NAMED]))
         self.panel.instead.setVisible(bool(done.lost))
 
     def _clear_outcome(self) -> None:
@@ -306,9 +322,11 @@ class OWImageEmbedding(Background):
             self.Warning.consent,
             self.Warning.skipped,
             self.Warning.server_lost,
+            self.Warning.web,
         ):
             message.clear()
         self.panel.instead.setVisible(self.model_used is None)
+        self.panel.fetch.hide()
 
     def _clear_outputs(self) -> None:
         self.Outputs.embeddings.send(None)
@@ -335,6 +353,11 @@ class OWImageEmbedding(Background):
     def migrate_settings(cls, settings: dict[str, Any], version: int | None) -> None:
         """Take the settings of any version, the public add-on's included."""
         migration.migrate(settings)
+
+
+def _named(hosts: tuple[str, ...]) -> str:
+    named = ", ".join(hosts[:3])
+    return named if len(hosts) <= 3 else f"{named} and {len(hosts) - 3} other servers"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""What belongs to the user and not to a workflow: servers, consent to send images, tokens.
+"""What belongs to the user and not to a workflow: servers, tokens, consent to send and to fetch.
 
-A workflow from a stranger must not upload anybody's images, so none of this is in workflow files.
+A workflow from a stranger must not upload anybody's images, nor tell a web server who opens it, so
+none of this is in workflow files.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 
 from AnyQt.QtCore import QObject, QSettings
@@ -19,6 +21,7 @@ APPLICATION = "Image Embedding"
 _ADDRESS = "server/address"
 _CONSENT = "consent"
 _HAS_TOKEN = "token"
+_WEB = "web"
 _PROVIDER = "provider"
 _FOLDERS = "folders/recent"
 
@@ -81,6 +84,24 @@ class UserSettings(QObject):
     def forbid(self, host: str) -> None:
         """Forget that the user has agreed."""
         self._store(f"{_CONSENT}/{host}", None)
+
+    def web_hosts(self) -> frozenset[str]:
+        """Give the hosts that the user has agreed to fetch web images from."""
+        settings = _settings()
+        settings.sync()
+        settings.beginGroup(_WEB)
+        try:
+            return frozenset(key for key in settings.childKeys() if settings.value(key) == "true")
+        finally:
+            settings.endGroup()
+
+    def allow_fetching(self, hosts: Iterable[str]) -> None:
+        """Keep that the user has agreed to fetch web images from these hosts."""
+        settings = _settings()
+        for host in hosts:
+            settings.setValue(f"{_WEB}/{host}", "true")
+        settings.sync()
+        self.changed.emit()
 
     def has_token(self, host: str) -> bool:
         """Whether the system's keyring should have a token for this host."""
