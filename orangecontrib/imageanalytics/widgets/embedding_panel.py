@@ -90,7 +90,7 @@ class Panel(QObject):
         self.instead = QPushButton(f"&Use {title} instead", area, autoDefault=False)
         self.instead.setToolTip("It runs on this computer.")
         self.instead.hide()
-        self.fetch = QPushButton("&Fetch them from the web", area, autoDefault=False)
+        self.fetch = QPushButton("Fetch them from the &web", area, autoDefault=False)
         self.fetch.hide()
         for part in (self.instead, self.fetch, widget.words):
             area.layout().addWidget(part)
