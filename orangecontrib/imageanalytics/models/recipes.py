@@ -95,18 +95,36 @@ _BY_128 = (128 / 255, 128 / 255, 128 / 255)
 INCEPTION_2015 = InceptionV3("2015-12-05", Pixels((299, 299), _BY_128, _BY_128))
 
 
+#: The key of a batch of paintings, a file of NumPy's: uint8 [N, 256, 256, 3] RGB.
+BATCH = "batch"
+
+
 @dataclass(frozen=True, slots=True)
 class Painters:
     """The winner of Painter by Numbers, of its author's Keras 1 file; 2048 numbers.
+
+    The author's network normalises a painting by the others in its batch (Keras 1's `mode=2`) and
+    keeps no statistics: then a batch of paintings to take them from is needed too, under `BATCH`.
 
     Attributes
     ----------
     pixels : Pixels
         The mean and standard deviation of the training sample were never published; ImageNet's
-        stand in for them. Nearly all of the difference is undone by the first normalisation.
+        stand in for them. Most of the difference is undone by the first normalisation.
+    blocks : tuple of tuple of int
+        The channels of the convolutions before each pool.
+    dimension : int
+        The width of the dense layer.
     """
 
     pixels: Pixels = Pixels((256, 256), IMAGENET_MEAN, IMAGENET_STD)
+    blocks: tuple[tuple[int, ...], ...] = (
+        (16, 16),
+        (32, 32, 32),
+        (64, 64, 64),
+        (128, 128, 128),
+        (256, 256, 256),
+    )
     dimension: int = 2048
 
 

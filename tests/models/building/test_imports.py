@@ -24,7 +24,9 @@ def test_recipes_and_the_way_to_building_import_nothing_large() -> None:
     assert not found & {"numpy", "onnx", "onnxruntime", "safetensors", "h5py", "Orange", "httpx"}
 
 
-@pytest.mark.parametrize("module", ["vgg", "inception", "onnx_images", "onnx_texts", "deeploc"])
+@pytest.mark.parametrize(
+    "module", ["vgg", "inception", "onnx_images", "onnx_texts", "deeploc", "painters"]
+)
 def test_building_imports_neither_orange_nor_a_framework(module: str) -> None:
     found = modules_after(f"import orangecontrib.imageanalytics.models.building.{module}")
     assert "onnx" in found

@@ -70,7 +70,9 @@ def build(
 
             deeploc.build(recipe, files, destination, facts)
         case Painters():
-            raise NotImplementedError(type(recipe).__name__)
+            from orangecontrib.imageanalytics.models.building import painters
+
+            painters.build(recipe, files, destination, facts)
 
 
 def checkpoint_files(path: Path) -> dict[str, Path]:
