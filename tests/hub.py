@@ -105,6 +105,17 @@ def stalling(after: int) -> Callable[[Exchange, bytes], object]:
     return send
 
 
+def in_pieces(size: int) -> Callable[[Exchange, bytes], object]:
+    """Send piece by piece, with pauses in which progress is seen."""
+
+    def send(exchange: Exchange, content: bytes) -> None:
+        for start in range(0, len(content), size):
+            exchange.wfile.write(content[start : start + size])
+            exchange.closing.wait(0.3)
+
+    return send
+
+
 def small_network(folder: Path, padding: int = 2_000_000) -> bytes:
     """The bytes of a network that gives mean colours, with metadata that makes it longer."""
     import onnx

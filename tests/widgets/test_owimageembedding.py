@@ -17,8 +17,7 @@ from AnyQt.QtCore import QEvent, Qt, QTimer
 from AnyQt.QtWidgets import QApplication, QLabel
 from Orange.data import ContinuousVariable, DiscreteVariable, Domain, StringVariable, Table
 
-from orangecontrib.imageanalytics.models import Kind, user_models
-from orangecontrib.imageanalytics.models.catalogue import MODELS
+from orangecontrib.imageanalytics.models import find, user_models
 from tests import small_models
 from tests.small_models import write_model
 from tests.widget_case import EmbeddingWidgetTest, image_table, photo_paths, until
@@ -373,16 +372,25 @@ class TestLooks(EmbeddingWidgetTest):
     def test_its_messages_derive_from_oranges(self):
         self.check_msg_base_class(self.make())
 
-    def test_the_catalogue_is_listed_in_its_order_with_where_each_runs(self):
+    def test_models_are_listed_in_sections_with_where_each_runs(self):
         menu = self.make().panel.model
         texts = [menu.itemText(i) for i in range(menu.count())]
-        assert texts[:3] == [
+        assert texts[:4] == [
+            "On this computer",
             "SqueezeNet (local)",
             "EfficientNet-Lite0 (local)",
-            "Inception v3 (server)",
+            "To download",
         ]
-        listed = [id_ for id_, m in MODELS.items() if m.kind is not Kind.DOWNLOADABLE]
-        assert [menu.itemData(i) for i in range(menu.count())] == listed
+        assert "VGG-16 (torchvision) (553 MB to download)" in texts
+        assert texts[texts.index("On a server") + 1] == "Inception v3 (server)"
+        ids = [menu.itemData(i) for i in range(menu.count()) if menu.itemData(i)]
+        assert ids == list(find().models)
+
+    def test_headings_of_the_menu_cannot_be_chosen(self):
+        menu = self.make().panel.model
+        headings = [i for i in range(menu.count()) if menu.itemData(i) is None]
+        assert len(headings) == 3
+        assert not any(menu.model().item(i).isEnabled() for i in headings)
 
     def test_mnemonics_are_unique_and_lead_somewhere(self):
         widget = self.make(model="vgg16")
@@ -428,7 +436,7 @@ class TestModelsOfTheUser(EmbeddingWidgetTest):
         widget = self.make(model="mine")
         menu = widget.panel.model
         assert menu.currentText() == "mine (local)"
-        assert menu.currentIndex() == 2  # after the bundled ones
+        assert menu.currentIndex() == 3  # after the bundled ones
         self.give(widget, image_table(photo_paths()[:2]))
         self.finish(widget)
         assert self.outputs(widget)[0].X.shape == (2, 4)

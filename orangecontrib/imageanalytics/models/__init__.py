@@ -49,6 +49,7 @@ __all__ = [
     "default_folder",
     "find",
     "get",
+    "hub_host",
     "may_download",
     "of_catalogue",
     "require",

@@ -41,6 +41,12 @@ def parts_folder(id_: str, folder: str | os.PathLike[str] | None = None) -> Path
     return chosen_folder(folder) / FOLDER / _PARTS / id_
 
 
+def arrived(model: Model, folder: str | os.PathLike[str] | None = None) -> int:
+    """The bytes of a model that have arrived in a download that was not finished."""
+    parts = parts_folder(model.id, folder).glob("*.part")
+    return sum(part.stat().st_size for part in parts)
+
+
 def remove(model: Model, folder: str | os.PathLike[str] | None = None) -> int:
     """Delete a downloaded model's files, and what has arrived of it; it can be downloaded again.
 

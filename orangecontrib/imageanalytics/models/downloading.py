@@ -181,21 +181,32 @@ def _listen(process: subprocess.Popen[bytes], pace: _Pace, callback: Callback) -
     said: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
     reader = threading.Thread(target=_read, args=(process.stdout, said), daemon=True)
     reader.start()
-    progress = Progress("Starting")
+    step = Step("Starting")
     try:
         while True:
-            try:
-                words = said.get(timeout=_INTERVAL)
-            except queue.Empty:
-                words = {}
-            if words is None or "error" in words or "finished" in words:
-                return words or {}
-            if words:
-                progress = pace.progress(Step(**words))
-            callback(progress)
+            last, step = _latest(said, step)
+            callback(pace.progress(step))
+            if last is not None:
+                return last
     finally:
         process.kill()
         reader.join()
+
+
+def _latest(
+    said: queue.SimpleQueue[dict[str, Any] | None], step: Step
+) -> tuple[dict[str, Any] | None, Step]:
+    """Hear for a moment what the process says; give its last words, if they were, and its step."""
+    end = time.monotonic() + _INTERVAL
+    while (left := end - time.monotonic()) > 0:
+        try:
+            words = said.get(timeout=left)
+        except queue.Empty:
+            break
+        if words is None or "error" in words or "finished" in words:
+            return words or {}, step
+        step = Step(**words)
+    return None, step
 
 
 def _read(lines: IO[bytes], said: queue.SimpleQueue[dict[str, Any] | None]) -> None:

@@ -127,6 +127,8 @@ class Model:
         Where it comes from.
     weights : Path, optional
         Its ONNX file, if that is on this computer.
+    milliseconds : float, optional
+        What computing an image takes on one core, see doc/models.md; decoding not included.
     download : Download, optional
         What has to be fetched for it, if it is downloadable.
     """
@@ -142,6 +144,7 @@ class Model:
     citation: str
     kind: Kind
     weights: Path | None = None
+    milliseconds: float | None = None
     download: Download | None = None
 
     @property

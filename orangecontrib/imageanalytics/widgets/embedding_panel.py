@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from AnyQt.QtCore import QObject, QUrl
+from AnyQt.QtCore import QObject, Qt, QUrl
 from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtGui import QDesktopServices
 from AnyQt.QtWidgets import (
@@ -24,6 +24,7 @@ from Orange.widgets.gui import attributeIconDict
 from orangecontrib.imageanalytics import models
 from orangecontrib.imageanalytics.widgets.controls import set_row_visible, wrapped
 from orangecontrib.imageanalytics.widgets.destination import Destination
+from orangecontrib.imageanalytics.widgets.download_box import DownloadBox
 from orangecontrib.imageanalytics.widgets.menus import Menu
 from orangecontrib.imageanalytics.widgets.pictures_folder import PicturesFolder
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
@@ -83,7 +84,9 @@ class Panel(QObject):
         layout.addWidget(self._description)
         area.layout().addWidget(box)
 
+        self.download = DownloadBox(area)
         self.destination = Destination(area)
+        area.layout().addWidget(self.download)
         area.layout().addWidget(self.destination)
 
         title = models.get(models.DEFAULT).title
@@ -105,6 +108,7 @@ class Panel(QObject):
         self._order = (
             self.attribute, self.pictures.menu, self.pictures.choose,
             self.model, self.folder, self.provider,
+            self.download.fetch, self.download.remove,
             self.destination.agree, self.destination.url, self.destination.token,
             self.destination.forget, self.destination.stop,
             self.instead, self.fetch, self.automatically, self.apply, self.cancel,
@@ -121,19 +125,24 @@ class Panel(QObject):
         if found == self._found:
             return False
         self._found = found
-        self.models = {
-            id_: model
-            for id_, model in found.models.items()
-            if model.section is not models.Section.TO_DOWNLOAD
-        }
+        self.models = found.models
         self.problems = [problem.message for problem in found.problems]
-        self.model.clear()
-        for model in self.models.values():
-            place = "local" if model.is_local else "server"
-            self.model.addItem(f"{model.title} ({place})", model.id)
-            if not model.is_local:
-                self.model.set_deliberate(self.model.count() - 1)
+        self._fill_menu()
         return True
+
+    def _fill_menu(self) -> None:
+        """List the models section by section; what has consequences is chosen on purpose."""
+        self.model.clear()
+        for section in models.Section:
+            listed = [model for model in self.models.values() if model.section is section]
+            if listed:
+                self.model.add_heading(section)
+            for model in listed:
+                self.model.addItem(_item(model), model.id)
+                index = self.model.count() - 1
+                self.model.setItemData(index, _hint(model), Qt.ItemDataRole.ToolTipRole)
+                if section is not models.Section.HERE:
+                    self.model.set_deliberate(index)
 
     def show_model(self, name: str) -> None:
         """Show the model that is used, or that it is not there."""
@@ -143,14 +152,17 @@ class Panel(QObject):
             self.model.setPlaceholderText(f"{name} (not there)")
             self._description.clear()
             self.destination.set_local(True)
+            self.download.show_model(None)
             return
         trained_on = "" if model.trained_on == "not stated" else f" Trained on {model.trained_on}."
+        speed = f", in some {model.milliseconds:.0f} ms each" if model.milliseconds else ""
         self._description.setText(
-            f"{model.description}\nGives {model.dimension} numbers per image.{trained_on}"
+            f"{model.description}\nGives {model.dimension} numbers per image{speed}.{trained_on}"
         )
         has_choice = model.is_local and self.provider.count() > 1
         set_row_visible(self._form, self.provider, has_choice)
         self.destination.set_local(model.is_local)
+        self.download.show_model(model)
 
     def show_columns(self, columns: Sequence[Variable], used: str | None) -> None:
         """Show the columns that may hold images, and which of them is used."""
@@ -172,6 +184,20 @@ class Panel(QObject):
     def _provider_activated(self) -> None:
         user_settings().provider = self.provider.currentData()
         self.provider_chosen.emit()
+
+
+def _item(model: models.Model) -> str:
+    """How a model is listed."""
+    if model.section is models.Section.TO_DOWNLOAD:
+        assert model.download is not None
+        return f"{model.title} ({model.download.size / 1e6:.0f} MB to download)"
+    return f"{model.title} ({'local' if model.is_local else 'server'})"
+
+
+def _hint(model: models.Model) -> str:
+    """What is known of a model before it is chosen."""
+    speed = f", some {model.milliseconds:.0f} ms each" if model.milliseconds else ""
+    return f"{model.description} {model.dimension} numbers per image{speed}."
 
 
 def _open_folder() -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from orangecontrib.imageanalytics import models
+from orangecontrib.imageanalytics.models import Model
 from orangecontrib.imageanalytics.outcome import Outcome, Reason, Skipped
 from orangecontrib.imageanalytics.sources import is_relative, shown
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
@@ -44,6 +46,8 @@ class Request:
         That server's name, by which the user's token for it is kept.
     folder : str, optional
         Where images are whose names do not say it; None if nobody knows.
+    downloads : bool
+        Whether the model has to be downloaded first.
     """
 
     table: Table
@@ -54,6 +58,7 @@ class Request:
     provider: str = "cpu"
     host: str | None = None
     folder: str | None = None
+    downloads: bool = False
 
     def is_same(self, other: Request | None) -> bool:
         """Whether it would give the same, if the images' files have not changed."""
@@ -139,6 +144,8 @@ def embed(request: Request, run: Run) -> Finished:
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
     from orangecontrib.imageanalytics.web.reach import Reach, host_of
 
+    if request.downloads:
+        fetch(request.model, run)
     references = tables.references(request.table, request.attribute, request.folder)
     token = user_settings().token(request.host) if request.host is not None else None
     count = len(references)
@@ -182,6 +189,25 @@ def embed(request: Request, run: Run) -> Finished:
 def _is_lost(name: str | None, request: Request) -> bool:
     """Whether an image could only be looked for in the working directory, which says nothing."""
     return name is not None and request.folder is None and is_relative(name)
+
+
+def fetch(model: str, run: Run) -> Model:
+    """Download a model; runs in a thread. How far it is, is sent as `Progress`, then the model.
+
+    Raises
+    ------
+    Interrupted, EmbeddingError
+        See `embed`.
+    """
+    from orangecontrib.imageanalytics.models.downloading import Progress
+
+    def tell(progress: Progress) -> None:
+        run.tell(str(progress))
+        run.send(progress)
+
+    fetched = models.require(model, download=True, callback=tell)
+    run.send(fetched)
+    return fetched
 
 
 def _skips(references: list[str | None], outcomes: list[Outcome]) -> Iterator[tuple[str, str]]:

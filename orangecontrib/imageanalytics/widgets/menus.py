@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from AnyQt.QtCore import Qt
-from AnyQt.QtGui import QKeyEvent, QWheelEvent
+from AnyQt.QtGui import QFont, QKeyEvent, QWheelEvent
 from AnyQt.QtWidgets import QComboBox, QWidget
 
 _DELIBERATE = Qt.ItemDataRole.UserRole + 1
@@ -36,6 +36,16 @@ class Menu(QComboBox):
             maxVisibleItems=20,
         )
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def add_heading(self, text: str) -> None:
+        """Add a line that names what follows, and cannot be chosen."""
+        self.addItem(text)
+        index = self.count() - 1
+        font = QFont(self.font())
+        font.setBold(True)
+        self.setItemData(index, font, Qt.ItemDataRole.FontRole)
+        item = self.model().item(index)
+        item.setFlags(item.flags() & ~(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable))
 
     def set_deliberate(self, index: int) -> None:
         """Let an item be chosen in the open list only."""

@@ -12,7 +12,14 @@ from Orange.widgets.utils.sql import check_sql_input
 from Orange.widgets.widget import Input, Msg, Output
 
 from orangecontrib.imageanalytics import tables
-from orangecontrib.imageanalytics.models import DEFAULT, default_folder
+from orangecontrib.imageanalytics.models import (
+    DEFAULT,
+    Model,
+    Section,
+    default_folder,
+    downloaded,
+    hub_host,
+)
 from orangecontrib.imageanalytics.outcome import (
     EmbeddingConnectionError,
     Reason,
@@ -22,7 +29,7 @@ from orangecontrib.imageanalytics.widgets import migration
 from orangecontrib.imageanalytics.widgets.background import Background
 from orangecontrib.imageanalytics.widgets.embedding_panel import Panel
 from orangecontrib.imageanalytics.widgets.embedding_report import report
-from orangecontrib.imageanalytics.widgets.embedding_run import Finished, Request, embed
+from orangecontrib.imageanalytics.widgets.embedding_run import Finished, Request, embed, fetch
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
 #: Servers that the button's tool tip names.
@@ -67,6 +74,7 @@ class OWImageEmbedding(Background):
             "under 'Pictures in folder'."
         )
         consent = Msg("No image has been sent. Agree to send them, or choose a local embedder.")
+        download = Msg("{} has to be downloaded first.")
         skipped = Msg("{}")
         server_lost = Msg("{} (Press Apply.)")
         web = Msg(
@@ -97,6 +105,7 @@ class OWImageEmbedding(Background):
         self.is_sent = False  # whether the outputs are those of `finished`
         self._is_pending = False  # whether Apply would compute something new
         self._has_just_chosen_a_server = False  # what is sent there first is sent by Apply
+        self._wants_model: str | None = None  # the one to download that the user has asked for
         self.panel = Panel(self)
         self.panel.attribute.activated.connect(self._attribute_chosen)
         self.panel.model.activated.connect(self._model_chosen)
@@ -104,6 +113,8 @@ class OWImageEmbedding(Background):
         self.panel.provider_chosen.connect(self._inputs_changed)
         self.panel.destination.changed.connect(self._destination_changed)
         self.panel.destination.agreed.connect(self._agreed)
+        self.panel.download.wanted.connect(self._download)
+        self.panel.download.unwanted.connect(self._remove)
         self.panel.instead.clicked.connect(self._use_default_instead)
         self.panel.fetch.clicked.connect(self._agree_to_fetch)
         self.panel.automatically.toggled.connect(self._automatically_toggled)
@@ -149,6 +160,7 @@ class OWImageEmbedding(Background):
 
     def _model_chosen(self) -> None:
         self.model = self.panel.model.currentData()
+        self._wants_model = None
         self._has_just_chosen_a_server = not self.panel.models[self.model].is_local
         self._show_model()
         self._inputs_changed()
@@ -246,11 +258,35 @@ class OWImageEmbedding(Background):
         self._has_just_chosen_a_server = False
         self.cancel()
         self._clear_outcome()
+        self._wants_model = self.model
         self._run(self._request())
+
+    def _download(self) -> None:
+        """Fetch the model, as the user wants; what can be embedded then is embedded."""
+        if self._request() is not None:
+            self.apply()
+            return
+        self.cancel()
+        self._clear_outcome()
+        self.panel.download.show_running()
+        self.start(fetch, self.model)
+
+    def _remove(self) -> None:
+        """Delete the model's files, as the user wants."""
+        self.cancel()
+        self._wants_model = None
+        try:
+            downloaded.remove(self.panel.models[self.model])
+        except OSError as error:
+            self.Error.failed(error)
+        self.panel.find_models()
+        self._show_model()
 
     def on_cancelled(self) -> None:
         """Let Apply be awaited."""
         self._is_pending = True
+        self._wants_model = None
+        self._show_model()
 
     def _request(self) -> Request | None:
         """Say what would be computed now; None if something is missing for it."""
@@ -261,12 +297,20 @@ class OWImageEmbedding(Background):
         folder = self.panel.pictures.folder
         request = Request(self.data, attribute, model.id, model.title, folder=folder)
         if model.is_local:
-            return replace(request, provider=user_settings().provider)
+            return replace(
+                request,
+                provider=user_settings().provider,
+                downloads=model.section is Section.TO_DOWNLOAD,
+            )
         server = self.panel.destination
         self.Error.bad_address(server.problem, shown=bool(server.problem))
         if server.problem:
             return None
         return replace(request, server_url=server.address, host=server.host)
+
+    def _may_download(self, request: Request) -> bool:
+        """Whether the user wants this model on this computer; no workflow can decide that."""
+        return self._wants_model == request.model and user_settings().may_download_from(hub_host())
 
     def _run(self, request: Request | None) -> None:
         self._is_pending = False
@@ -276,20 +320,36 @@ class OWImageEmbedding(Background):
         elif request.host is not None and not user_settings().may_send_to(request.host):
             self.Warning.consent()
             self.tell("Waiting for your consent.")
+        elif request.downloads and not self._may_download(request):
+            self.Warning.download(request.title)
+            self.tell("Press Download, or choose another embedder.")
         else:
+            self.panel.download.show_running()
             self.tell(f"Starting {request.title}...")
             self.start(embed, request)
 
     # ---- what comes out
 
-    def on_done(self, result: Finished) -> None:
-        """Send both tables."""
+    def on_partial_result(self, result: Any) -> None:
+        """Show a model arrive, and list it among those that are here once it has."""
+        if isinstance(result, Model):
+            self.panel.find_models()
+            self._show_model()
+        else:
+            self.panel.download.show_progress(result)
+
+    def on_done(self, result: Finished | Model) -> None:
+        """Send both tables; if there were no images, a model was fetched."""
+        if isinstance(result, Model):
+            self.tell(f"{result.title} is on this computer now.")
+            return
         self.finished = result
         self.is_sent = False
         self._show_outcome()
 
     def explain(self, error: Exception) -> bool:
         """Say what is wrong with the server, and offer a model that needs none."""
+        self.panel.show_model(self.model)
         self.panel.instead.setVisible(isinstance(error, (ConnectionError, ServerRefusedError)))
         self.Error.unreachable(error, shown=isinstance(error, EmbeddingConnectionError))
         self.Error.refused(error, shown=isinstance(error, ServerRefusedError))
@@ -320,6 +380,7 @@ class OWImageEmbedding(Background):
             self.Error.unreachable,
             self.Error.refused,
             self.Warning.consent,
+            self.Warning.download,
             self.Warning.skipped,
             self.Warning.server_lost,
             self.Warning.web,
@@ -327,6 +388,7 @@ class OWImageEmbedding(Background):
             message.clear()
         self.panel.instead.setVisible(self.model_used is None)
         self.panel.fetch.hide()
+        self.panel.download.show_model(self.panel.models.get(self.model))
 
     def _clear_outputs(self) -> None:
         self.Outputs.embeddings.send(None)

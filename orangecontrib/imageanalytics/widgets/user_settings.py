@@ -22,6 +22,7 @@ _ADDRESS = "server/address"
 _CONSENT = "consent"
 _HAS_TOKEN = "token"
 _WEB = "web"
+_DOWNLOADS = "downloads"
 _PROVIDER = "provider"
 _FOLDERS = "folders/recent"
 
@@ -102,6 +103,14 @@ class UserSettings(QObject):
             settings.setValue(f"{_WEB}/{host}", "true")
         settings.sync()
         self.changed.emit()
+
+    def may_download_from(self, host: str) -> bool:
+        """Whether the user has agreed that models are downloaded from this hub."""
+        return self._text(f"{_DOWNLOADS}/{host}") == "true"
+
+    def allow_downloads(self, host: str) -> None:
+        """Keep that the user has agreed."""
+        self._store(f"{_DOWNLOADS}/{host}", "true")
 
     def has_token(self, host: str) -> bool:
         """Whether the system's keyring should have a token for this host."""

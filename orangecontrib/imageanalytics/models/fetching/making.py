@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from orangecontrib.imageanalytics.models.model import HubFile, Product
 
 Report = Callable[[Step], object]
-
-#: Seconds between two reports.
-_INTERVAL = 0.1
 
 #: Seconds that each attempt to get the lock takes.
 _PATIENCE = 0.5
@@ -119,14 +115,13 @@ def _make_folder(folder: Path) -> None:
 
 
 class _Progress:
-    """Adds up the bytes of several files, and reports now and then."""
+    """Adds up the bytes of several files."""
 
     def __init__(self, products: list[Product], report: Report) -> None:
         files = [file for product in products for file in product.sources.values()]
         self._sizes = {file: file.size or 0 for file in files}
         self._done = dict.fromkeys(files, 0)
         self._report = report
-        self._next = 0.0
         report(Step("Asking the hub", 0, sum(self._sizes.values())))
 
     def of(self, file: HubFile) -> Callable[[int, int], None]:
@@ -135,11 +130,8 @@ class _Progress:
         def tell(done: int, size: int) -> None:
             self._done[file] = done
             self._sizes[file] = max(size, done)
-            now = time.monotonic()
-            if now >= self._next or done == size:
-                self._next = now + _INTERVAL
-                done_in_all, in_all = sum(self._done.values()), sum(self._sizes.values())
-                self._report(Step("Downloading", done_in_all, in_all))
+            in_all = sum(self._sizes.values())
+            self._report(Step("Downloading", sum(self._done.values()), in_all))
 
         return tell
 
