@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from Orange.data import ContinuousVariable, StringVariable
 from PIL import Image
@@ -129,22 +130,20 @@ def test_what_the_embedder_decodes_is_listed_whatever_its_name(tmp_path, format)
     assert (table[0]["width"], table[0]["height"]) in [(32, 16), (16, 8)]  # an icon is square-ish
 
 
-def test_heic_images_are_listed_if_pillow_heif_is_installed(tmp_path):
-    heif = pytest.importorskip("pillow_heif")
+def test_heic_images_are_listed(tmp_path):
     picture = Image.new("RGB", (64, 48))
-    heif.from_pillow(picture).save(tmp_path / "photo.heic")
+    pillow_heif.from_pillow(picture).save(tmp_path / "photo.heic")
     table, n_skipped = ImportImages()(tmp_path)
     assert n_skipped == 0 and (table[0]["width"], table[0]["height"]) == (64, 48)
     assert "HEIF" not in Image.OPEN  # nothing of Pillow's is changed
 
 
-def test_without_pillow_heif_a_heic_image_is_named_as_one(tmp_path, monkeypatch):
-    heif = pytest.importorskip("pillow_heif")
-    heif.from_pillow(Image.new("RGB", (64, 48))).save(tmp_path / "photo.heic")
-    monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
+def test_without_pi_heif_a_heic_image_is_named_as_one(tmp_path, monkeypatch):
+    pillow_heif.from_pillow(Image.new("RGB", (64, 48))).save(tmp_path / "photo.heic")
+    monkeypatch.setitem(__import__("sys").modules, "pi_heif", None)
     look = read_header(str(tmp_path / "photo.heic"))
     assert isinstance(look, Skipped) and look.reason == Reason.UNSUPPORTED
-    assert "pillow-heif" in look.detail
+    assert "pi-heif" in look.detail
 
 
 @pytest.mark.parametrize(

@@ -296,11 +296,11 @@ class TestOtherFormats:
     def test_an_image_is_known_by_its_content_not_by_a_name(self):
         assert reason(awkward.encoded(awkward.scene(), "AVIF")) is None
 
-    def test_heic_without_pillow_heif_says_what_to_install(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    def test_heic_without_pi_heif_says_what_to_install(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pi_heif", None)
         data = struct.pack(">I", 24) + b"ftypheic\0\0\0\0mif1heic" + bytes(100)
         assert reason(data) == Reason.UNSUPPORTED
-        assert "pip install 'Orange3-ImageEmbedding[heic]'" in detail(data)
+        assert "pip install --force-reinstall pi-heif" in detail(data)
 
     def test_ghostscript_is_never_run(self, monkeypatch):
         eps = awkward.encoded(awkward.scene(), "EPS")
@@ -515,7 +515,7 @@ class TestSurroundings:
             [sys.executable, "-c", code], check=True, capture_output=True, text=True
         )
         modules = set(done.stdout.strip().split(","))
-        unwanted = {"Orange", "AnyQt", "PyQt6", "httpx", "pillow_heif", "scipy", "onnxruntime"}
+        unwanted = {"Orange", "AnyQt", "PyQt6", "httpx", "pi_heif", "scipy", "onnxruntime"}
         assert not modules & unwanted
 
     def test_what_is_encoded_for_a_server_is_nearly_what_was_decoded(self):

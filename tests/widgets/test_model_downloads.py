@@ -39,7 +39,7 @@ class TestDownload(EmbeddingWidgetTest):
         assert not widget.is_running
         assert self.shown(widget) == ["download"]
         assert "No picture is sent" in self.box(widget).told
-        assert self.box(widget).fetch.text() == "Do&wnload 2 MB"
+        assert self.box(widget).fetch.text() == "&Download 2 MB"
         widget.apply()  # nor does Apply, before the user has agreed
         assert not widget.is_running
         assert self.hub.requests == []

@@ -133,13 +133,13 @@ def _open_loose(file: IO[bytes], beginning: bytes) -> ImageFile.ImageFile:
 
 
 def _open_heif(file: IO[bytes]) -> ImageFile.ImageFile:
-    """Read the header of a HEIC image; pillow-heif is used without registering it in Pillow."""
+    """Read the header of a HEIC image; pi-heif is used without registering it in Pillow."""
     try:
-        from pillow_heif import HeifImageFile
+        from pi_heif import HeifImageFile
     except ImportError as error:
         raise Unreadable(
             Reason.UNSUPPORTED,
-            "a HEIC image, which pillow-heif would read; install it with "
-            f"pip install 'Orange3-ImageEmbedding[heic]' ({error})",
+            f"a HEIC image, which pi-heif would read; it cannot be loaded here ({error}), install "
+            "it anew with pip install --force-reinstall pi-heif",
         ) from error
     return HeifImageFile(file)

@@ -49,7 +49,7 @@ class DownloadBox(QGroupBox):
             return
         is_here = model.weights is not None
         size = _megabytes(model.download.size)
-        self.fetch.setText(f"Do&wnload {size}")
+        self.fetch.setText(f"&Download {size}")
         self.fetch.setVisible(not is_here)
         self.fetch.setEnabled(True)
         self.remove.setVisible(is_here)
