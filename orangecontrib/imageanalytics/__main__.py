@@ -25,9 +25,13 @@ from orangecontrib.imageanalytics.sources.regular_file import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from orangecontrib.imageanalytics.cache import Cache
     from orangecontrib.imageanalytics.embedder import Lost
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+    from orangecontrib.imageanalytics.models.checking import Embed
 
 #: How many skipped images the summary names; a file of all is written with --skipped.
 _NAMED = 20
@@ -50,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if command_line.is_meant(arguments):
-        return command_line.main(arguments[1:])
+        return command_line.main(arguments[1:], _embeds)
     parser = _parser()
     options = parser.parse_args(arguments)
     from orangecontrib.imageanalytics.cache import Cache
@@ -80,6 +84,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; what was computed is kept for the next run", file=sys.stderr)
         return 130
+
+
+def _embeds(folder: Path | None) -> Embed:
+    """Give what embeds photos with a model of this folder."""
+
+    def embed(model: str, photos: Sequence[Path]) -> list[NDArray[np.float32] | None]:
+        from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+
+        with ImageEmbedder(model, cache=False, models_folder=folder) as embedder:
+            return embedder(photos)
+
+    return embed
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -288,7 +288,6 @@ def test_names_of_files_and_addresses_are_not_in_the_cache(folder, photo):
 def test_sizes_of_known_images_are_known(cache):
     assert not cache.knows_size(7)
     cache.add(content(0), 7, "model", "model-1", vector(0))
-    cache.add(content(1), None, "model", "model-1", vector(1))
     for _ in ("in memory", "on the disk"):
         assert cache.knows_size(7)
         assert not cache.knows_size(8)

@@ -349,14 +349,6 @@ class TestLimits:
         assert costs[False] < 12_000_000
         assert costs[True] > 36_000_000  # the coefficients: 2 bytes, one and a half times
 
-    def test_more_pixels_than_the_limit_are_too_large(self):
-        data = awkward.encoded(awkward.scene(), "PNG")
-        with pytest.raises(Unreadable) as fault:
-            decode(data, FIT, max_pixels=10_000)
-        assert fault.value.skipped.reason == Reason.TOO_LARGE
-        assert "160 x 96" in fault.value.skipped.detail
-        assert decode(data, FIT, max_pixels=160 * 96) is not None
-
     def test_a_picture_beyond_pillows_limit_is_decoded_if_it_fits_ours(self):
         """200 megapixels of one bit are 400 MB at most; Pillow stops at 179 megapixels."""
         rows = bytes(20_000 * (1 + 1250))

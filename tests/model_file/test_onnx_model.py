@@ -16,8 +16,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from orangecontrib.imageanalytics.model_file import onnx_model, session
+from orangecontrib.imageanalytics.model_file.files import ModelFiles
 from orangecontrib.imageanalytics.model_file.onnx_file import NotOnnx, read_onnx
-from orangecontrib.imageanalytics.model_file.onnx_model import ModelSpec, OnnxModel, fingerprint
+from orangecontrib.imageanalytics.model_file.onnx_model import ModelSpec, OnnxModel
 from orangecontrib.imageanalytics.models import Kind
 from orangecontrib.imageanalytics.models.catalogue import MODELS
 from orangecontrib.imageanalytics.outcome import ModelFileError, WorkerError
@@ -337,27 +338,27 @@ class TestReadingTheFile:
 
 class TestFingerprint:
     def test_it_tells_two_versions_of_a_file_apart(self, tmp_path):
-        first = fingerprint(write_model(tmp_path / "m.onnx"))
-        second = fingerprint(write_model(tmp_path / "m.onnx", factor=2))
+        first = ModelFiles.of(write_model(tmp_path / "m.onnx")).fingerprint()
+        second = ModelFiles.of(write_model(tmp_path / "m.onnx", factor=2)).fingerprint()
         assert first != second
         assert len(first) == 64
-        assert first == fingerprint(write_model(tmp_path / "copy.onnx"))
+        assert first == ModelFiles.of(write_model(tmp_path / "copy.onnx")).fingerprint()
 
     def test_it_knows_the_weights_beside_the_file(self, tmp_path):
         path = write_model(tmp_path / "m.onnx", external="m.bin")
         write_weights(tmp_path / "m.bin")
-        first = fingerprint(path)
+        first = ModelFiles.of(path).fingerprint()
         write_weights(tmp_path / "m.bin", factor=2)
-        assert fingerprint(path) != first
+        assert ModelFiles.of(path).fingerprint() != first
 
     def test_it_changes_with_the_numbers_of_the_config_and_not_with_the_title(self, tmp_path):
         path = write_model(tmp_path / "m.onnx", "float32")
         write_config(path, mean=MEAN, std=STD)
-        first = fingerprint(path)
+        first = ModelFiles.of(path).fingerprint()
         write_config(path, mean=MEAN, std=STD, title="Another title")
-        assert fingerprint(path) == first
+        assert ModelFiles.of(path).fingerprint() == first
         write_config(path, mean=STD, std=STD)
-        assert fingerprint(path) != first
+        assert ModelFiles.of(path).fingerprint() != first
 
     def test_taking_it_does_not_import_onnxruntime(self, tmp_path):
         path = write_model(tmp_path / "m.onnx")

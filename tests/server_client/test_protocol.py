@@ -223,10 +223,6 @@ def test_a_wrong_length_among_right_ones_is_only_a_bad_answer() -> None:
     assert kinds(reader, [4] * 9 + [3] + [4] * 20) == [Kind.FAULT] * 9 + [None] + [Kind.FAULT] * 20
 
 
-def test_an_unknown_length_is_that_of_the_first_answer() -> None:
-    assert kinds(AnswerReader(None, Policy()), [4, 4, 3]) == [None, None, Kind.FAULT]
-
-
 def test_the_job_of_the_workers_imports_neither_httpx_nor_orange_nor_qt() -> None:
     program = (
         "import sys, orangecontrib.imageanalytics.server_client.protocol; "

@@ -17,13 +17,15 @@ from orangecontrib.imageanalytics.server_client.retry import (
     Budget,
     Failure,
     GiveUp,
-    Kind,
     Policy,
+    SetAside,
     Standing,
     Stop,
+    Verdict,
+    failed_by,
     failed_with,
-    parse_retry_after,
 )
+from orangecontrib.imageanalytics.web.fault import Cause, Fault, Kind, parse_retry_after
 
 POLICY = Policy()
 FIRST = Standing(attempts=1)
@@ -132,7 +134,8 @@ def test_retry_after_uses_up_no_attempt_while_others_come_through() -> None:
 def test_a_rejected_image_is_skipped_and_a_refusal_stops_the_run() -> None:
     assert POLICY.after(failed_with(422), FIRST, always) == GiveUp(rejected=True)
     assert POLICY.after(failed_with(401), FIRST, always) == Stop()
-    assert POLICY.after(Failure(Kind.BARRED, "has no certificate"), FIRST, always) == Stop()
+    barred = Failure(Kind.BARRED, "has no certificate")
+    assert POLICY.after(barred, FIRST, always) == Stop(barred=True)
 
 
 def test_a_server_that_goes_away_for_a_while_costs_no_image_its_attempts() -> None:
@@ -146,7 +149,7 @@ def test_a_server_that_was_never_there_costs_attempts() -> None:
     never = Standing(attempts=1, reached=False)
     assert POLICY.after(UNREACHABLE, never, always) == Again(0.5, 5)
     assert POLICY.hold(UNREACHABLE, never, always) == 0
-    assert POLICY.after(UNREACHABLE, replace(never, attempts=3), always) == GiveUp(rejected=False)
+    assert POLICY.after(UNREACHABLE, replace(never, attempts=3), always) == SetAside()
 
 
 def test_the_budget_is_spent_by_retries_and_filled_by_successes() -> None:
@@ -250,12 +253,37 @@ def test_an_outage_lasts_until_the_server_says_anything() -> None:
     health.has_progressed(0, embedded=True)
     health.has_failed(UNREACHABLE, FIRST, 0.5, 1)
     assert health.outage == 1
-    assert health.is_known_outage(UNREACHABLE, FIRST)  # sent before the outage was known
-    assert not health.is_known_outage(UNREACHABLE, replace(FIRST, outage=1))
+    known = replace(FIRST, outage_now=health.outage)  # sent before the outage was known
+    assert not POLICY.judge(UNREACHABLE, known, always).is_news
+    assert POLICY.judge(UNREACHABLE, known, always).image == Again(0, 0, counts=False)
+    assert POLICY.judge(UNREACHABLE, replace(known, outage=1), always).is_news
     health.has_failed(UNREACHABLE, replace(FIRST, outage=1), 1, 2)
     assert health.outage == 2
     health.has_failed(FAULT, FIRST, 0, 3)
     assert health.outage == 0
+
+
+def test_a_verdict_says_all_that_follows_from_a_failure() -> None:
+    throttled = POLICY.judge(failed_with(503, 7), Standing(1, reached=False), always)
+    assert throttled == Verdict(Again(0, 5), is_contact=True, is_news=True, slower=True, hold=7)
+    never = POLICY.judge(UNREACHABLE, Standing(3, reached=False), always)
+    assert never == Verdict(SetAside(), is_contact=False, is_news=True)
+    rejected = POLICY.judge(failed_with(422), FIRST, always)
+    assert rejected == Verdict(GiveUp(rejected=True), is_contact=True)
+    assert POLICY.judge(failed_with(401), FIRST, always) == Verdict(Stop(), is_contact=True)
+
+
+def test_an_image_is_set_aside_only_while_nothing_shows_that_the_server_is_there() -> None:
+    last = Standing(3, reached=False)
+    assert POLICY.after(UNREACHABLE, last, always) == SetAside()
+    assert POLICY.after(FAULT, last, always) == GiveUp(rejected=False)
+
+
+def test_why_there_was_no_answer_comes_with_advice_where_it_stops_the_run() -> None:
+    for cause in Cause:
+        failure = failed_by(Fault(cause, "detail"))
+        stops = isinstance(POLICY.after(failure, FIRST, always), Stop)
+        assert bool(failure.advice) == stops, cause
 
 
 def test_messages_name_the_server_the_cause_and_the_cure() -> None:

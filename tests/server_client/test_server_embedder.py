@@ -604,7 +604,7 @@ def test_a_proxy_that_refuses_is_named(make: Make, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("https_proxy", proxy.url.replace("//", "//user:secret@"))
         with pytest.raises(EmbeddingConnectionError) as raised:
             submit(make("https://embedding.invalid"))[0].result(timeout=30)
-    assert "embedding.invalid cannot be reached" in str(raised.value)
+    assert "embedding.invalid is behind a proxy that refuses (403" in str(raised.value)
     assert f"through the proxy 127.0.0.1:{proxy.port}" in str(raised.value)
     assert "secret" not in str(raised.value)
 

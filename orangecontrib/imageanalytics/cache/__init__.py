@@ -90,7 +90,7 @@ class Cache(Blobs):
     def add(
         self,
         content: bytes,
-        size: int | None,
+        size: int,
         model: str,
         fingerprint: str,
         vector: ArrayLike,
@@ -101,8 +101,8 @@ class Cache(Blobs):
         ----------
         content : bytes
             Hash of the image's content.
-        size : int, optional
-            The image's bytes; None if it is not one of bytes (an array).
+        size : int
+            The image's bytes; those of its pixels if it is an array.
         model : str
             The model's id, by which `sizes` counts and `clear` drops.
         fingerprint : str

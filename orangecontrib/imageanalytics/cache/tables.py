@@ -130,7 +130,7 @@ class NewBlob:
     """A vector, or a thumbnail, on its way to the disk."""
 
     model: str
-    size: int | None
+    size: int
     blob: bytes
 
 
@@ -160,7 +160,7 @@ class Batch:
     used: dict[str, set[int | bytes]] = field(
         default_factory=lambda: {table: set() for table in _KEYS}
     )
-    sizes: set[int | None] = field(default_factory=set)
+    sizes: set[int] = field(default_factory=set)
     memory: int = 0
 
     def __bool__(self) -> bool:

@@ -55,7 +55,7 @@ __all__ = [
 #: Part of the cache's keys: to be raised when any squashed pixel comes out differently.
 VERSION = 2
 
-#: Bytes that all decodes at the same time may take together.
+#: Bytes that decoding one image may take, on any computer that has them.
 BUDGET = 1_000_000_000
 
 
@@ -86,7 +86,6 @@ def decode(
     fit: Fit,
     *,
     allowance: int | None = None,
-    max_pixels: int | None = None,
 ) -> NDArray[np.uint8]:
     """Decode an image and fit it.
 
@@ -99,8 +98,6 @@ def decode(
     allowance : int, optional
         Bytes that decoding may take. Without it, what takes more than `BUDGET` is too large: RGB
         above some 240 megapixels, RGBA above 120, grey above 900; of JPEGs what remains of them.
-    max_pixels : int, optional
-        The most pixels that an image may have, whatever it takes to decode them.
 
     Returns
     -------
@@ -131,7 +128,7 @@ def decode(
     with _explained(f"the {image.format} image", fault):
         turn = upright.orientation(image) if header else 1
         result, eighths = _sizes(image, fit, turn)
-        _afford(cost.estimate(image, data, header, eighths, result), image, allowance, max_pixels)
+        _afford(cost.estimate(image, data, header, eighths, result), image, allowance)
         if header is not None:
             full = image.height, image.width
             scaled = jpeg.decode(data, header, image.mode, eighths)
@@ -220,14 +217,8 @@ def _sizes(image: ImageFile.ImageFile, fit: Fit, turn: int) -> tuple[tuple[int, 
     return result, jpeg.scale(full, least)
 
 
-def _afford(
-    takes: int, image: ImageFile.ImageFile, allowance: int | None, max_pixels: int | None
-) -> None:
+def _afford(takes: int, image: ImageFile.ImageFile, allowance: int | None) -> None:
     width, height = image.size
-    if max_pixels is not None and width * height > max_pixels:
-        raise Unreadable(
-            Reason.TOO_LARGE, f"{width} x {height} pixels, more than the limit of {max_pixels}"
-        )
     if allowance is not None and takes > allowance:
         raise NeedsMemory(takes)
     if allowance is None and takes > BUDGET:

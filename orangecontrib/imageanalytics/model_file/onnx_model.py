@@ -185,8 +185,3 @@ class OnnxModel:
         pixels -= np.array(config.mean, np.float32)
         pixels /= np.array(config.std, np.float32)
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
-
-
-def fingerprint(path: Path | str) -> str:
-    """The fingerprint of a model's weights and config; see `ModelFiles.fingerprint`."""
-    return ModelFiles.of(Path(path)).fingerprint()

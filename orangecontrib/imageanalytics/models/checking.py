@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,19 @@ from orangecontrib.imageanalytics.outcome import ModelFileError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    #: Gives the embeddings of photos with a model, by its id; None for those that it cannot embed.
+    Embed = Callable[[str, Sequence[Path]], Sequence[NDArray[np.float32] | None]]
 
-def check(model: Model, folder: str | os.PathLike[str] | None = None) -> list[str]:
+
+def check(model: Model, embed: Embed) -> list[str]:
     """Embed the example photos, in folders by what they show, and compare them.
+
+    Parameters
+    ----------
+    model : Model
+        Which is here.
+    embed : callable
+        Embeds photos with it.
 
     Returns
     -------
@@ -30,7 +40,11 @@ def check(model: Model, folder: str | os.PathLike[str] | None = None) -> list[st
         If the model cannot be used at all.
     """
     photos = example_photos()
-    vectors = _embedded(model, photos, folder)
+    found = embed(model.id, photos)
+    missing = [photo.name for photo, vector in zip(photos, found, strict=True) if vector is None]
+    if missing:
+        raise ModelFileError(f"{model.id} embedded no {', '.join(missing)}.")
+    vectors = np.array(found, np.float64)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not lengths.all():
         return ["some embeddings are all zeros"]
@@ -61,16 +75,3 @@ def example_photos() -> list[Path]:
         if photos:
             return photos
     raise ModelFileError("The example photos are not there. Install this add-on once more.")
-
-
-def _embedded(
-    model: Model, photos: list[Path], folder: str | os.PathLike[str] | None
-) -> NDArray[np.float64]:
-    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-
-    with ImageEmbedder(model.id, cache=False, models_folder=folder) as embedder:
-        vectors = embedder(photos)
-    missing = [photo.name for photo, vector in zip(photos, vectors, strict=True) if vector is None]
-    if missing:
-        raise ModelFileError(f"{model.id} embedded no {', '.join(missing)}.")
-    return np.array(vectors, np.float64)

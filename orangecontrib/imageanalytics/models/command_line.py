@@ -13,6 +13,7 @@ from orangecontrib.imageanalytics.models import Kind, Model, Section, downloaded
 from orangecontrib.imageanalytics.outcome import EmbeddingError, UnknownModelError
 
 if TYPE_CHECKING:
+    from orangecontrib.imageanalytics.models.checking import Embed
     from orangecontrib.imageanalytics.models.downloading import Progress
 
 _PROGRAM = "python -m orangecontrib.imageanalytics models"
@@ -26,8 +27,15 @@ def is_meant(arguments: Sequence[str]) -> bool:
     )
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], embeds: Callable[[Path | None], Embed]) -> int:
     """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows ``models``.
+    embeds : callable
+        Gives what embeds photos with the models of a folder; this room does not know how.
 
     Returns
     -------
@@ -40,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         With 2 when the arguments are wrong.
     """
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(arguments, argparse.Namespace(embeds=embeds))
     try:
         return _COMMANDS[options.command](options)
     except UnknownModelError as error:
@@ -205,7 +213,7 @@ def _check(options: argparse.Namespace) -> int:
         try:
             if model.weights is None:
                 model = fetch(model, options.models_folder)
-            problems = check(model, options.models_folder)
+            problems = check(model, options.embeds(options.models_folder))
         except EmbeddingError as error:
             problems = [str(error)]
         print(f"{model.id}: {'; '.join(problems) or 'fits'}", flush=True)

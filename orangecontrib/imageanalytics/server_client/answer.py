@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.server_client.retry import Failure, Kind, Policy
+from orangecontrib.imageanalytics.server_client.retry import Failure, Policy
+from orangecontrib.imageanalytics.web.fault import Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,13 +62,13 @@ class AnswerReader:
 
     Parameters
     ----------
-    dimension : int, optional
-        Length of an embedding; None if it is not known: then the first answer says it.
+    dimension : int
+        Length of an embedding.
     policy : Policy
         Says how many answers of a wrong length are too many.
     """
 
-    def __init__(self, dimension: int | None, policy: Policy) -> None:
+    def __init__(self, dimension: int, policy: Policy) -> None:
         self._dimension = dimension
         self._patience: int | None = policy.wrong_lengths
 
@@ -79,8 +80,6 @@ class AnswerReader:
             return Failure(Kind.FAULT, str(error))
         if not len(vector):
             return Failure(Kind.REJECTED, "answered that it cannot embed this image")
-        if self._dimension is None:
-            self._dimension = len(vector)
         if len(vector) == self._dimension:
             self._patience = None  # it runs the right model
             return vector

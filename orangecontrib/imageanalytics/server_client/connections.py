@@ -8,25 +8,22 @@ pools 1.6 ms. The clients share one TLS context, and making one costs 0.5 ms.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from orangecontrib.imageanalytics.server_client.protocol import request_url
 from orangecontrib.imageanalytics.server_client.retry import (
     Failure,
-    Kind,
     Policy,
+    failed_by,
     failed_with,
-    parse_retry_after,
 )
 from orangecontrib.imageanalytics.web.body import CannotUnpack, read_body
+from orangecontrib.imageanalytics.web.fault import Cause, Fault, Kind, fault_of, retry_after
 from orangecontrib.imageanalytics.web.http_client import (
     USER_AGENT,
-    causes,
     closing_failed_handshakes,
     through_proxy,
     tls_context,
@@ -84,12 +81,7 @@ class Connections:
             # the one used last: its connection is the likeliest to be open still
             client = self._idle.pop() if self._idle else self._make_client()
         except (ValueError, ImportError, httpx.InvalidURL) as error:
-            return Failure(
-                Kind.BARRED,
-                f"is to be reached through a proxy whose address cannot be used ({error})",
-                "Check the proxy in the system's settings or in the environment variables "
-                "https_proxy, http_proxy and all_proxy.",
-            )
+            return failed_by(Fault(Cause.PROXY_UNUSABLE, str(error)))
         connected = on_sending is None
 
         def sending() -> None:
@@ -114,11 +106,11 @@ class Connections:
                     answer = await self._exchange(client, jpeg, attempt, trace)
         except TimeoutError:
             seconds = f"{self._policy.request_timeout:g} s"
-            if connected:
-                text = f"gave no whole answer within {seconds}"
-                answer = Failure(Kind.FAULT, text, timed_out=True)
-            else:
-                answer = self._no_connection(seconds)
+            answer = failed_by(
+                Fault(Cause.TOO_SLOW, seconds)
+                if connected
+                else Fault(Cause.NOT_ACCEPTED, proxy=self._proxy())
+            )
             await client.aclose()
         except (httpx.RequestError, OSError) as error:
             answer = self._failure(error)
@@ -168,10 +160,9 @@ class Connections:
                     return await _read(response, self._policy.longest_answer)
                 except httpx.RequestError as error:  # in the middle of its answer
                     return self._failure(error)
-            retry_after = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
             if _announced_length(response) <= _SMALL:
                 await _read(response, _SMALL)
-            return failed_with(response.status_code, retry_after)
+            return failed_with(response.status_code, retry_after(response.headers))
 
     def _url(self, attempt: int) -> httpx.URL:
         import httpx
@@ -181,26 +172,8 @@ class Connections:
         return self._urls[attempt]
 
     def _failure(self, error: Exception) -> Failure:
-        import httpx
-
-        found = list(causes(error))
-        for cause in found:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return Failure(
-                    Kind.BARRED,
-                    f"has a certificate that this computer does not trust ({cause.verify_message})",
-                    "Check the address and this computer's clock. If the server's certificate is "
-                    "your organisation's own, have it added to the system's trusted ones.",
-                )
-        if isinstance(error, httpx.ConnectTimeout):
-            return self._no_connection(f"{self._policy.connect_timeout:g} s")
-        if isinstance(error, httpx.ConnectError | httpx.ProxyError):
-            return Failure(Kind.UNREACHABLE, _unreachable(error, found) + self._proxy())
-        return Failure(Kind.FAULT, "cut the connection")
-
-    def _no_connection(self, seconds: str) -> Failure:
-        text = f"did not accept a connection within {seconds}{self._proxy()}"
-        return Failure(Kind.UNREACHABLE, text, timed_out=True)
+        parts = urlsplit(self._address)
+        return failed_by(fault_of(error, parts.scheme, parts.netloc))
 
     def _proxy(self) -> str:
         """Name the proxy, if there is one: it may be the one to blame."""
@@ -228,16 +201,3 @@ def _tracer(on_sending: Callable[[], None]) -> Callable[[str, dict[str, Any]], A
             on_sending()
 
     return trace
-
-
-def _unreachable(error: Exception, found: list[BaseException]) -> str:
-    kinds: tuple[tuple[type[BaseException], str], ...] = (
-        (socket.gaierror, "has a name that is not known"),
-        (ConnectionRefusedError, "refused the connection"),
-        (ssl.SSLError, "does not speak TLS there (is it https:// ?)"),
-        (ConnectionError, "cut the connection before it was made"),
-    )
-    for kind, text in kinds:
-        if any(isinstance(cause, kind) for cause in found):
-            return text
-    return f"could not be connected to ({found[-1] if found else error})"

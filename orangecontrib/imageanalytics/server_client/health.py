@@ -6,7 +6,8 @@ Pure bookkeeping: the time, in seconds from any beginning, is handed in.
 from __future__ import annotations
 
 from orangecontrib.imageanalytics.embedder import Lost, LostBecause
-from orangecontrib.imageanalytics.server_client.retry import Failure, Kind, Policy, Standing
+from orangecontrib.imageanalytics.server_client.retry import Failure, Policy, Standing
+from orangecontrib.imageanalytics.web.fault import Kind
 
 
 class ServerHealth:
@@ -83,10 +84,6 @@ class ServerHealth:
         if failure.kind is not Kind.THROTTLED:
             self._failures_in_a_row += 1
         self.held_until = max(self.held_until, until)
-
-    def is_known_outage(self, failure: Failure, standing: Standing) -> bool:
-        """Whether another request of the same round has brought the same news already."""
-        return self._policy.is_outage(failure, standing) and self.outage > standing.outage
 
     def refusal(self, failure: Failure) -> str:
         """Say for people that the server refuses, and what to do."""

@@ -1,33 +1,26 @@
 """What to do when an embedding server gives no embedding: pure decisions, no input or output.
 
-The loop that obeys (`server_client/run.py`) tells `Policy.after` what failed and how the run
-stands, and gets back one of `Again`, `GiveUp` and `Stop`. Time is a number handed in, chance a
-function.
+The loop that obeys (`server_client/run.py`) tells `Policy.judge` what failed and how the run
+stands, and gets back what to do with the image (`Again`, `GiveUp`, `SetAside` or `Stop`) and with
+all others. Time is a number handed in, chance a function. What failed is classified in
+`web/fault.py`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from enum import Enum, auto
-from http import HTTPStatus
+
+from orangecontrib.imageanalytics.web.fault import (
+    Cause,
+    Fault,
+    Kind,
+    kind_of_status,
+    status_text,
+)
 
 #: Gives a number from 0 up to 1, like `random.random`.
 Chance = Callable[[], float]
-
-
-class Kind(Enum):
-    """Whose fault it is that a request brought no embedding."""
-
-    UNREACHABLE = auto()  # no connection came about: nothing was sent
-    THROTTLED = auto()  # the server is there, and has too much to do
-    FAULT = auto()  # anything else that may be better next time
-    REJECTED = auto()  # this image will never do; others may
-    REFUSED = auto()  # no image will ever do
-    BARRED = auto()  # no connection will ever do
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +48,7 @@ class Failure:
     timed_out: bool = False
 
 
-_THROTTLED = frozenset({429, 503})
-_REJECTED = frozenset({400, 413, 415, 422})
-_AGAIN = frozenset({408, 425})
-#: The 5xx that will not pass by waiting; the others (Cloudflare's 520 to 524 among them) may.
-_FINAL = frozenset({501, 505, 511})
-
+#: What its user can do about a status that stops the run.
 _ADVICE = {
     401: "It asks for a token: enter the one that its administrator gave you "
     "(scripts: set ORANGE_EMBEDDING_TOKEN).",
@@ -77,48 +65,30 @@ _REDIRECTED = (
 _NO_ADVICE = "Check the server's address, or choose another server or a local model."
 
 
-def status_text(status: int) -> str:
-    """Name an HTTP status as people know it: ``503 Service Unavailable``."""
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
+#: What its user can do about a cause that stops the run.
+_ADVICE_ON_CAUSES = {
+    Cause.PROXY_UNUSABLE: "Check the proxy in the system's settings or in the environment "
+    "variables https_proxy, http_proxy and all_proxy.",
+    Cause.PROXY_REFUSES: "Ask the proxy's administrator, or choose a local model such as "
+    "SqueezeNet.",
+    Cause.UNTRUSTED: "Check the address and this computer's clock. If the server's certificate is "
+    "your organisation's own, have it added to the system's trusted ones.",
+}
 
 
 def failed_with(status: int, retry_after: float | None = None) -> Failure:
-    """Judge an HTTP status that is not 2xx."""
+    """Tell what an HTTP status that is not 2xx means here."""
+    kind = kind_of_status(status)
     advice = ""
-    if status in _THROTTLED:
-        kind = Kind.THROTTLED
-    elif status in _REJECTED:
-        kind = Kind.REJECTED
-    elif status in _AGAIN or (status >= 500 and status not in _FINAL):
-        kind = Kind.FAULT
-    else:
-        kind = Kind.REFUSED
+    if kind is Kind.REFUSED:
         advice = _REDIRECTED if status < 400 else _ADVICE.get(status, _NO_ADVICE)
     return Failure(kind, f"answered {status_text(status)}", advice, retry_after)
 
 
-def parse_retry_after(header: str | None, now: datetime) -> float | None:
-    """Read the header Retry-After (RFC 9110, section 10.2.3): seconds, or a date.
-
-    Returns
-    -------
-    float or None
-        Seconds from `now`, not negative; None without the header or if it says neither.
-    """
-    if header is None:
-        return None
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", header.strip()):
-        return float(header)
-    try:
-        date = parsedate_to_datetime(header)
-    except (ValueError, OverflowError):  # the latter for a year of twenty digits
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - now).total_seconds())
+def failed_by(fault: Fault) -> Failure:
+    """Tell what it means here that there was no answer."""
+    advice = _ADVICE_ON_CAUSES.get(fault.cause, _NO_ADVICE if fault.kind is Kind.REFUSED else "")
+    return Failure(fault.kind, fault.text, advice, timed_out=fault.timed_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +104,17 @@ class Standing:
     reached : bool
         Whether any request of this run has ever reached the server.
     outage : int
-        How many rounds in a row have found a server unreachable that had been reached before.
+        How many rounds in a row had found a server unreachable that had been reached before, when
+        the request was sent.
+    outage_now : int
+        How many have by now: more, if another request of the same round has brought the news.
     """
 
     attempts: int
     progressed: bool = False
     reached: bool = True
     outage: int = 0
+    outage_now: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +144,43 @@ class GiveUp:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """Keep this image until the server is reached for the first time, if it ever is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
-    """End the whole run: no image can succeed."""
+    """End the whole run: no image can succeed; `barred` if there can be no connection at all."""
+
+    barred: bool = False
 
 
-Decision = Again | GiveUp | Stop
+Decision = Again | GiveUp | SetAside | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All that follows from a failure.
+
+    Attributes
+    ----------
+    image : Decision
+        What becomes of the image.
+    is_contact : bool
+        Whether the failure shows that the server is there.
+    is_news : bool
+        Whether it tells anything of the server's health.
+    slower : bool
+        Whether fewer images are to be sent at once.
+    hold : float
+        For how many seconds nothing at all is to be sent.
+    """
+
+    image: Decision
+    is_contact: bool
+    is_news: bool = False
+    slower: bool = False
+    hold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +239,26 @@ class Policy:
     first_at_once: int = 8
     most_at_once: int = 64
 
+    def judge(self, failure: Failure, standing: Standing, chance: Chance) -> Verdict:
+        """Decide all that follows from a failed request."""
+        is_contact = failure.kind is not Kind.UNREACHABLE
+        if self.is_outage(failure, standing) and standing.outage_now > standing.outage:
+            return Verdict(Again(0.0, 0, counts=False), is_contact)
+        decision = self.after(failure, standing, chance)
+        if isinstance(decision, Stop) or decision == GiveUp(rejected=True):
+            return Verdict(decision, is_contact)
+        return Verdict(
+            decision,
+            is_contact,
+            is_news=True,
+            slower=failure.kind is Kind.THROTTLED or failure.timed_out,
+            hold=self.hold(failure, standing, chance),
+        )
+
     def after(self, failure: Failure, standing: Standing, chance: Chance) -> Decision:
         """Decide what becomes of an image whose request has failed."""
         if failure.kind in (Kind.REFUSED, Kind.BARRED):
-            return Stop()
+            return Stop(barred=failure.kind is Kind.BARRED)
         if failure.kind is Kind.REJECTED:
             return GiveUp(rejected=True)
         cost = self.timeout_cost if failure.timed_out else self.retry_cost
@@ -246,7 +268,8 @@ class Policy:
         if obeying and standing.progressed:
             return Again(0.0, 0, counts=False)
         if standing.attempts >= self.attempts:
-            return GiveUp(rejected=False)
+            is_there = standing.reached or failure.kind is not Kind.UNREACHABLE
+            return GiveUp(rejected=False) if is_there else SetAside()
         if obeying:
             return Again(0.0, cost)
         base = self.throttled_base if failure.kind is Kind.THROTTLED else self.base

@@ -29,8 +29,8 @@ from orangecontrib.imageanalytics.server_client.retry import (
     Chance,
     Failure,
     GiveUp,
-    Kind,
     Policy,
+    SetAside,
     Standing,
     Stop,
 )
@@ -73,8 +73,8 @@ class ServerRun:
         What the images are sent through.
     server : str
         The server's name, for messages.
-    dimension : int, optional
-        Length of an embedding; None if it is not known, and the first answer says it.
+    dimension : int
+        Length of an embedding.
     policy : Policy
         All numbers.
     chance : callable
@@ -87,7 +87,7 @@ class ServerRun:
         self,
         connections: Connections,
         server: str,
-        dimension: int | None,
+        dimension: int,
         policy: Policy,
         chance: Chance,
         on_end: Callable[[End], None],
@@ -194,7 +194,7 @@ class ServerRun:
             self._settle(image, result)
         else:
             progressed = health.dealt_with > dealt_with
-            standing = Standing(image.attempts, progressed, health.reached, outage)
+            standing = Standing(image.attempts, progressed, health.reached, outage, health.outage)
             self._failed(image, result, stamp, standing)
 
     def _request_done(self, task: asyncio.Task[None]) -> None:
@@ -230,28 +230,27 @@ class ServerRun:
             self._budget.earn()
 
     def _failed(self, image: Image, failure: Failure, stamp: int, standing: Standing) -> None:
-        if failure.kind is not Kind.UNREACHABLE:
+        verdict = self._policy.judge(failure, standing, self._chance)
+        if verdict.is_contact:
             self._server_reached()
-        decision = self._policy.after(failure, standing, self._chance)
-        if isinstance(decision, Stop):
-            error = EmbeddingConnectionError if failure.kind is Kind.BARRED else ServerRefusedError
-            self._end(error(self._health.refusal(failure)))
-        elif failure.kind is Kind.REJECTED:
-            self._progressed(stamp, embedded=False)
-            self._give_up(image, failure, Reason.REJECTED)
-        elif self._health.is_known_outage(failure, standing):
-            image.attempts -= 1
-            self._ready.appendleft(image)
-        else:
-            if failure.kind is Kind.THROTTLED or failure.timed_out:
-                self._limit.overloaded(stamp)
-            hold = self._policy.hold(failure, standing, self._chance)
+        if verdict.slower:
+            self._limit.overloaded(stamp)
+        if verdict.is_news:
             now = asyncio.get_running_loop().time()
-            self._health.has_failed(failure, standing, hold, now)
-            if isinstance(decision, GiveUp):
-                self._exhausted(image, failure)
-            else:
-                self._again(image, failure, decision)
+            self._health.has_failed(failure, standing, verdict.hold, now)
+        match verdict.image:
+            case Stop(barred):
+                error = EmbeddingConnectionError if barred else ServerRefusedError
+                self._end(error(self._health.refusal(failure)))
+            case GiveUp(rejected=True):
+                self._progressed(stamp, embedded=False)
+                self._give_up(image, failure, Reason.REJECTED)
+            case GiveUp():
+                self._give_up(image, failure, Reason.SERVER_FAILED)
+            case SetAside():
+                self._set_aside(image)
+            case Again() as again:
+                self._again(image, failure, again)
 
     def _again(self, image: Image, failure: Failure, decision: Again) -> None:
         if not self._budget.spend(decision.cost):
@@ -279,10 +278,7 @@ class ServerRun:
         self._ready.appendleft(image)
         self._send()
 
-    def _exhausted(self, image: Image, failure: Failure) -> None:
-        if self._health.reached:
-            self._give_up(image, failure, Reason.SERVER_FAILED)
-            return
+    def _set_aside(self, image: Image) -> None:
         self._unreached.append(image)
         if len(self._unreached) >= min(self._policy.first_images, len(self._begun)):
             self._never_reached()

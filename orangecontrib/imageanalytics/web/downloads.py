@@ -16,20 +16,19 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
-from orangecontrib.imageanalytics.server_client.retry import parse_retry_after, status_text
 from orangecontrib.imageanalytics.sources import MAX_FILE_SIZE, Content, content_hash
 from orangecontrib.imageanalytics.web.body import CannotUnpack, read_body
 from orangecontrib.imageanalytics.web.failure import (
-    PASSING,
     DownloadFailed,
     failure_of,
+    failure_of_status,
     origin,
     shown_address,
 )
+from orangecontrib.imageanalytics.web.fault import status_text
 from orangecontrib.imageanalytics.web.freshness import (
     WebRows,
     conditions,
@@ -64,6 +63,13 @@ class Known:
     """A web image that is what it was: its content's hash stands for it."""
 
     content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """The image is elsewhere."""
+
+    location: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,15 +285,15 @@ class Downloads:
             if row is not None and is_fresh(row, self._now()):
                 return Known(row.content)
             answer = await self._ask(client, address, row, named)
-            if isinstance(answer, (Content, Known)):
+            if not isinstance(answer, Redirect):
                 return answer
-            address = _address(answer, address)
+            address = _address(answer.location, address)
         raise DownloadFailed(f"redirected more than {self._limits.redirects} times")
 
     async def _ask(
         self, client: httpx.AsyncClient, address: httpx.URL, row: WebRow | None, named: str
-    ) -> Content | Known | str:
-        """Send one request; the answer may be where to go instead."""
+    ) -> Content | Known | Redirect:
+        """Send one request."""
         import httpx
 
         if refusal := self._reach.refusal_of_step(named, address.host, None):
@@ -333,17 +339,17 @@ class Downloads:
 
     async def _receive(
         self, response: httpx.Response, address: httpx.URL, row: WebRow | None
-    ) -> Content | Known | str:
+    ) -> Content | Known | Redirect:
         headers = response.headers
         if response.has_redirect_location:
-            return headers["location"]
+            return Redirect(headers["location"])
         if response.status_code == 304 and row is not None:
             self._remember(renewed(row, headers, self._now()))
             return Known(row.content)
         status = status_text(response.status_code)
         is_page = headers.get("content-type", "").lower().startswith(_PAGES)
         if not response.is_success or response.status_code == 206:  # a part nobody asked for
-            raise _refused(response, status, is_page)
+            raise _refused(response, is_page)
         body = await self._body(response)
         if not body:
             raise DownloadFailed(f"answered {status} with nothing", reason=Reason.NOT_AN_IMAGE)
@@ -418,13 +424,8 @@ def _address(text: str, base: httpx.URL | None = None) -> httpx.URL:
     return address.copy_with(fragment=None)
 
 
-def _refused(response: httpx.Response, status: str, is_page: bool) -> DownloadFailed:
+def _refused(response: httpx.Response, is_page: bool) -> DownloadFailed:
+    failed = failure_of_status(response)
     if is_page and response.status_code in (404, 410):
-        return DownloadFailed(
-            f"the server answered {status} with an HTML page", reason=Reason.NOT_AN_IMAGE
-        )
-    return DownloadFailed(
-        f"the server answered {status}",
-        passing=response.status_code in PASSING,
-        retry_after=parse_retry_after(response.headers.get("retry-after"), datetime.now(UTC)),
-    )
+        return DownloadFailed(f"{failed.words} with an HTML page", reason=Reason.NOT_AN_IMAGE)
+    return failed

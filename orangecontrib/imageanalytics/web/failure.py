@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-import socket
-import ssl
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.outcome import Reason
 from orangecontrib.imageanalytics.sources.regular_file import shown
-from orangecontrib.imageanalytics.web.http_client import causes, through_proxy
+from orangecontrib.imageanalytics.web import fault
+from orangecontrib.imageanalytics.web.fault import Cause, Kind
 
 if TYPE_CHECKING:
     import httpx
 
-#: Statuses that may be another one in a second (RFC 9110; 425: RFC 8470; 429: RFC 6585).
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+#: What an image is not asked for again after, though a server would be: what is wrong with an
+#: address rather than with its host, of which a table may name thousands.
+_FINAL = frozenset({Cause.UNKNOWN_NAME, Cause.NO_TLS, Cause.NOT_HTTP, Cause.OTHER})
 
 
 class DownloadFailed(Exception):
@@ -64,55 +64,22 @@ def origin(address: httpx.URL) -> str:
 
 def failure_of(error: httpx.HTTPError | httpx.InvalidURL, address: httpx.URL) -> DownloadFailed:
     """Put into words what was raised instead of an answer from this address."""
-    import httpx
-
-    host = address.host
-    # httpx reads a redirect's Location even if it is not to follow it, and chokes on some
-    if isinstance(error, httpx.InvalidURL) or "location header" in str(error):
-        return DownloadFailed(f"{host} redirects to what is no web address")
-    if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
-        failed = _not_connected(error, host)
-        failed.words += through_proxy(address.scheme, address.netloc.decode("ascii"))
+    netloc = address.netloc.decode("ascii")
+    found = fault.fault_of(error, address.scheme, netloc)
+    failed = DownloadFailed(
+        shown(f"{address.host} {found.text}"),
+        passing=found.kind.may_pass and found.cause not in _FINAL,
+    )
+    if found.kind in (Kind.UNREACHABLE, Kind.BARRED):
         failed.unreachable = origin(address)
-        return failed
-    if isinstance(error, httpx.TimeoutException):
-        return DownloadFailed(f"{host} fell silent", passing=True)
-    if isinstance(error, httpx.RemoteProtocolError):
-        return _broken_off(error, host)
-    if isinstance(error, httpx.ProxyError):
-        return DownloadFailed(f"the proxy refuses: {shown(str(error))}")
-    if isinstance(error, httpx.NetworkError):
-        return DownloadFailed(f"the connection to {host} was lost", passing=True)
-    return DownloadFailed(f"not possible ({shown(str(error)) or type(error).__name__})")
+    return failed
 
 
-def _broken_off(error: httpx.RemoteProtocolError, host: str) -> DownloadFailed:
-    text = str(error)
-    if "complete message body" in text or "incomplete chunked" in text:
-        return DownloadFailed(f"{host} broke off before the end", passing=True)
-    if "disconnected" in text.lower():
-        return DownloadFailed(f"{host} closed the connection without an answer", passing=True)
-    return DownloadFailed(f"{host} does not answer as a web server does ({shown(text)})")
-
-
-def _not_connected(error: httpx.HTTPError, host: str) -> DownloadFailed:
-    import httpx
-
-    if isinstance(error, httpx.ConnectTimeout):
-        return DownloadFailed(f"{host} accepts no connection in time", passing=True)
-    for cause in causes(error):
-        if isinstance(cause, socket.gaierror):
-            if cause.errno == socket.EAI_AGAIN:
-                return DownloadFailed(f"the name {host} cannot be looked up now", passing=True)
-            return DownloadFailed(f"there is no host named {host}")
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return DownloadFailed(
-                f"the certificate of {host} is not trusted ({cause.verify_message})"
-            )
-        if isinstance(cause, ssl.SSLError):
-            return DownloadFailed(
-                f"no secure connection to {host} ({cause.reason or 'broken off'})"
-            )
-        if isinstance(cause, ConnectionRefusedError):
-            return DownloadFailed(f"{host} refuses the connection", passing=True)
-    return DownloadFailed(f"{host} cannot be reached", passing=True)
+def failure_of_status(response: httpx.Response) -> DownloadFailed:
+    """Put into words that an answer is not the image."""
+    status = response.status_code
+    return DownloadFailed(
+        f"the server answered {fault.status_text(status)}",
+        passing=fault.kind_of_status(status).may_pass,
+        retry_after=fault.retry_after(response.headers),
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from orangecontrib.imageanalytics.models.hub_address import address_of, hub_host
@@ -11,14 +10,12 @@ from orangecontrib.imageanalytics.outcome import (
     EmbeddingError,
     ModelDownloadError,
 )
+from orangecontrib.imageanalytics.web.fault import kind_of_status, retry_after
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from orangecontrib.imageanalytics.models.model import HubFile
-
-#: Statuses that may be another one in a second.
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class Passing(Exception):
@@ -65,13 +62,13 @@ def put_into_words(error: Exception, file: HubFile, http: ModuleType) -> Excepti
 def _refusal(answer: Any, file: HubFile) -> Exception:
     host, status = hub_host(), answer.status_code
     if status == 429:
-        after = _seconds(answer.headers.get("Retry-After"))
+        after = retry_after(answer.headers)
         when = f"in {after:.0f} seconds" if after is not None else "in some minutes"
         return Passing(
             ModelDownloadError(f"{host} is asked too often from here (429). Try again {when}."),
             after,
         )
-    if status in _PASSING:
+    if kind_of_status(status).may_pass:
         return Passing(ModelDownloadError(f"{host} answers {status} now. Try again later."))
     if status in (401, 403):
         return ModelDownloadError(
@@ -99,9 +96,3 @@ def _reason(error: Exception) -> str:
     """The last of the causes, on one line; else what kind of error it is."""
     text = " ".join(str(error).split())
     return text or type(error).__name__
-
-
-def _seconds(value: str | None) -> float | None:
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(value)) if value else None
-    return None
