@@ -52,7 +52,7 @@ ONLY = {
 SMALL = {
     "outcome": set(),
     "daemon_threads": set(),
-    "embedder": set(),
+    "embedder": {"decoding"},
     "sources": {"outcome"},
     "decoding": {"outcome", "sources"},
     "model_file": {"outcome"},

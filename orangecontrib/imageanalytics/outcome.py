@@ -43,6 +43,27 @@ class Reason(StrEnum):
     REJECTED = "rejected by the server"
     SERVER_FAILED = "server failed"
 
+    @property
+    def explanation(self) -> str:
+        """One sentence for people: what this reason means and what can be done."""
+        return _EXPLANATIONS[self]
+
+
+_EXPLANATIONS = {
+    Reason.NO_IMAGE: "The row names no image: its value is missing.",
+    Reason.NOT_FOUND: "There is no file of this name; it may have been moved, renamed or deleted.",
+    Reason.NOT_READABLE: "The file is there, but may not or cannot be read by this user.",
+    Reason.NOT_A_FILE: "The name belongs to a folder, a device or a pipe, not to a regular file.",
+    Reason.NOT_AN_IMAGE: "The content is not an image of any known format, whatever its name says.",
+    Reason.DAMAGED: "The image is incomplete or corrupt; a part of it would have to be guessed.",
+    Reason.TOO_LARGE: "The file or the picture is larger than the limits allow.",
+    Reason.UNSUPPORTED: "The format is known, but cannot be read here.",
+    Reason.NOT_DOWNLOADED: "The image could not be fetched from its web address.",
+    Reason.CRASHED: "Decoding the image crashed the worker process or took too long.",
+    Reason.REJECTED: "The embedding server answered that it cannot embed this image.",
+    Reason.SERVER_FAILED: "The embedding server gave no usable answer; try again later.",
+}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:

@@ -177,7 +177,7 @@ class Blobs:
         return bool(self._disk.rows(SIZE, (size,)))
 
     def add_blob(
-        self, content: bytes, size: int | None, model: str, fingerprint: str, blob: bytes
+        self, content: bytes, size: int, model: str, fingerprint: str, blob: bytes
     ) -> None:
         """Remember what was made of an image.
 
@@ -185,8 +185,8 @@ class Blobs:
         ----------
         content : bytes
             Hash of the image's content.
-        size : int, optional
-            The image's bytes; None if it is not one of bytes (an array).
+        size : int
+            The image's bytes; those of its pixels if it is an array.
         model : str
             What `sizes` counts and `clear` drops by.
         fingerprint : str
