@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export QT_QPA_PLATFORM ?= offscreen
 
 .DEFAULT_GOAL := help
-.PHONY: help demo orange test lint bench docs dist screenshots clean
+.PHONY: help demo orange test lint bench parity docs dist screenshots clean
 
 help:  ## list the chores
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -39,6 +39,15 @@ lint: $(VENV)/installed  ## check style and types
 bench: $(VENV)/installed  ## print the figures of the README (OPTIONS='--quick --photos FOLDER')
 	$(BIN)/python -m benchmarks $(OPTIONS)
 
+.parity/installed: pyproject.toml
+	$(PYTHON) -m venv .parity
+	.parity/bin/python -m pip install --quiet --editable '.[painters]'
+	.parity/bin/python -m pip install --quiet torch torchvision timm transformers onnxscript
+	touch $@
+
+parity: .parity/installed  ## compare the models that are built here with PyTorch's (6 GB; OPTIONS='vgg')
+	.parity/bin/python tools/parity.py $(OPTIONS)
+
 docs: $(VENV)/installed  ## build the documentation
 	$(BIN)/python -m sphinx -W --keep-going -d doc/_build/doctrees -b html doc doc/_build/html
 
@@ -56,4 +65,4 @@ screenshots: $(VENV)/installed  ## make the pictures of the documentation anew (
 	$(BIN)/python doc/canvas_screenshot.py examples/image-clustering.ows
 
 clean:  ## remove what the chores made
-	rm -rf $(VENV) build dist demo bench doc/_build orangecontrib/imageanalytics/help *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .parity build dist demo bench doc/_build orangecontrib/imageanalytics/help *.egg-info .pytest_cache .mypy_cache .ruff_cache

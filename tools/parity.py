@@ -1,17 +1,20 @@
 """Compares what `models.building` makes with the original networks in PyTorch, on random weights.
 
-    pip install torch torchvision timm transformers safetensors onnx onnxruntime onnxscript
-    python tools/parity.py [NAME ...] [--folder FOLDER]
+    pip install torch torchvision timm transformers onnxscript h5py
+    python tools/parity.py [NAME ...] [--keep FOLDER]
 
 Each network gets random weights (seed 0), is saved as its authors save theirs, or exported to ONNX,
 goes through `building.build`, and is given the same two pictures, noise and a gradient. What is
 printed is the largest difference from the original, by the largest number in its embedding; the
 program fails if one is above 1e-4. Nothing is downloaded. It takes about ten minutes.
+`make parity` does all of it; `benchmarks/built_models.py` times the files that --keep keeps.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 import tempfile
 import time
 import warnings
@@ -20,6 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import h5py
 import numpy as np
 import onnxruntime
 import timm
@@ -43,6 +47,7 @@ from orangecontrib.imageanalytics.models.recipes import (
     InceptionV3,
     OnnxImages,
     OnnxTexts,
+    Painters,
     Pixels,
     Pooling,
     Recipe,
@@ -208,6 +213,72 @@ def of_state_dicts() -> Iterator[Case]:
         name = f"inception 2015-12-05, {'legacy' if legacy else 'zip'} .pth"
         write = partial(as_state_dict, network, legacy=legacy)
         yield Case(name, INCEPTION_2015, write, network)
+
+
+def painters() -> nn.Module:
+    """The network of train_cnn.py up to its embedding; its convolutions are PyTorch's."""
+    recipe = Painters()
+    layers: list[nn.Module] = []
+    before, side = 3, recipe.pixels.size[0]
+    for block in recipe.blocks:
+        for channels in block:
+            layers += [
+                nn.Conv2d(before, channels, 3, padding=1),
+                nn.BatchNorm2d(channels, eps=1e-3),
+                Slopes(channels, side, side),
+            ]
+            before = channels
+        layers.append(nn.MaxPool2d(2))
+        side //= 2
+    dense = nn.Linear(before * side * side, recipe.dimension)
+    nn.init.kaiming_normal_(dense.weight)
+    norm = nn.BatchNorm1d(recipe.dimension, eps=1e-3)
+    return nn.Sequential(*layers, nn.Flatten(), dense, norm, Slopes(recipe.dimension))
+
+
+class Slopes(nn.Module):
+    """Keras's PReLU: a slope for each place."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.alphas = nn.Parameter(0.2 * torch.randn(shape))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.where(x > 0, x, self.alphas * x)
+
+
+def as_keras1(network: nn.Module, folder: Path) -> Path:
+    """What Keras 1 on Theano saves of the same network: kernels turned around, matrices too."""
+    kinds = {
+        nn.Conv2d: ("Convolution2D", lambda m: [m.weight.flip(2, 3), m.bias]),
+        nn.Linear: ("Dense", lambda m: [m.weight.t(), m.bias]),
+        Slopes: ("PReLU", lambda m: [m.alphas]),
+    } | dict.fromkeys(
+        (nn.BatchNorm2d, nn.BatchNorm1d),
+        ("BatchNormalization", lambda m: [m.weight, m.bias, m.running_mean, m.running_var]),
+    )
+    config = []
+    with h5py.File(folder / "cnn.h5", "w") as file:
+        groups = file.create_group("model_weights")
+        for number, module in enumerate(network):
+            if type(module) in kinds:
+                kind, weights = kinds[type(module)]
+                said = {"name": f"layer_{number}", "epsilon": 1e-3, "mode": 0}
+                config.append({"class_name": kind, "config": said})
+                group = groups.create_group(said["name"])
+                names = [f"{said['name']}_{i}" for i in range(len(weights(module)))]
+                group.attrs["weight_names"] = [name.encode() for name in names]
+                for name, weight in zip(names, weights(module), strict=True):
+                    group[name] = weight.detach().numpy()
+        groups.attrs["layer_names"] = [one["config"]["name"].encode() for one in config]
+        file.attrs["model_config"] = json.dumps({"config": config}).encode()
+    return folder / "cnn.h5"
+
+
+def of_keras() -> Iterator[Case]:
+    """Painters."""
+    network = randomised(painters())
+    yield Case("painters, Keras 1", Painters(), partial(as_keras1, network), network)
 
 
 #: Architectures of timm: convolutional, transformers and others; with how they are exported.
@@ -396,7 +467,9 @@ def main() -> None:
     """Run the comparisons whose names contain one of the words."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="only what has one of these in its name")
-    wanted = parser.parse_args().names
+    parser.add_argument("--keep", type=Path, help="a folder to keep the files in")
+    arguments = parser.parse_args()
+    wanted = arguments.names
     warnings.filterwarnings("ignore")
 
     def is_wanted(name: str) -> bool:
@@ -405,12 +478,15 @@ def main() -> None:
     print("| network | numbers | largest | difference | built in s | agrees |")
     print("|---|---|---|---|---|---|")
     agree = []
-    for cases in (of_safetensors, of_state_dicts, of_transformers, of_classifiers):
+    for cases in (of_safetensors, of_state_dicts, of_keras, of_transformers, of_classifiers):
         for case in cases():
             if is_wanted(case.name):
                 with tempfile.TemporaryDirectory() as folder:
                     agree.append(check(case, Path(folder)))
-    if is_wanted("CLIP texts"):
+                    if arguments.keep:
+                        name = case.name.replace("/", "-")
+                        shutil.copy(Path(folder) / "built.onnx", arguments.keep / f"{name}.onnx")
+    if is_wanted("CLIP ViT-B/32, texts"):
         with tempfile.TemporaryDirectory() as folder:
             agree.append(check_texts(Path(folder)))
     print(f"\n{sum(agree)} of {len(agree)} agree within {LIMIT:.0e}")

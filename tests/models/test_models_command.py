@@ -159,7 +159,8 @@ class TestAdd:
         ("source", "message"),
         [
             (["nothing.onnx"], "is not there"),
-            (["painters", "nothing.h5"], "no file or checkpoint"),
+            (["painters", "nothing.h5"], "is not there"),
+            (["deeploc", "nothing"], "no file"),
             (["hf:somebody"], "hf:OWNER/NAME/PATH.onnx"),
             (["a", "b"], "is not understood"),
         ],

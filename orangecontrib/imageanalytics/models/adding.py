@@ -20,9 +20,9 @@ from orangecontrib.imageanalytics.models.fetching import Order
 from orangecontrib.imageanalytics.models.model import HubFile, Model, Product
 from orangecontrib.imageanalytics.models.preprocessor import pixels_of_config, read_preprocessor
 from orangecontrib.imageanalytics.models.recipes import (
+    INCEPTION_2015,
     MAIN,
     DeepLoc,
-    InceptionV3,
     OnnxImages,
     Painters,
     Pixels,
@@ -42,7 +42,7 @@ _POOLING = {
 _PUBLISHED: dict[str, tuple[Recipe, str]] = {
     "painters": (Painters(), "painters"),
     "deeploc": (DeepLoc(), "deeploc"),
-    "inception-v3": (InceptionV3(version="2015-12-05"), "inception-v3"),
+    "inception-v3": (INCEPTION_2015, "inception-v3"),
 }
 
 _HUB = re.compile(
@@ -184,15 +184,11 @@ def _made(
 
 
 def _published_files(path: Path) -> dict[str, Path]:
-    """The files of a checkpoint: TensorFlow's consists of several with one beginning."""
-    if path.is_file() and path.suffix not in (".index", ".meta"):
-        return {MAIN: path}
-    beginning = path.with_suffix("") if path.suffix in (".index", ".meta") else path
-    index = beginning.with_name(f"{beginning.name}.index")
-    parts = sorted(beginning.parent.glob(f"{beginning.name}.data-*"))
-    if not index.is_file() or not parts:
-        raise ModelFileError(f"There is no file or checkpoint {path}.")
-    return {MAIN: index} | {part.name: part for part in parts}
+    """The file, or those of a checkpoint: TensorFlow's consists of several with one beginning."""
+    from orangecontrib.imageanalytics.models.building import checkpoint_files
+
+    is_whole = path.suffix in (".h5", ".hdf5", ".pth")
+    return {MAIN: path} if is_whole else checkpoint_files(path)
 
 
 def _of_hub(

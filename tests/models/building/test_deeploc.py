@@ -52,7 +52,7 @@ def test_a_checkpoint_is_found_by_any_of_its_names(tmp_path: Path, end: str, nam
     copied(tmp_path, f"{name}0")
     assert checkpoint_files(path.with_name(path.name + end)) == {
         MAIN: path.with_name(f"{name}.index"),
-        "data-00000-of-00001": path.with_name(f"{name}.data-00000-of-00001"),
+        f"{name}.data-00000-of-00001": path.with_name(f"{name}.data-00000-of-00001"),
     }
 
 

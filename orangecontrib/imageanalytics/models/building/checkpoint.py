@@ -58,7 +58,7 @@ def checkpoint_files(path: Path) -> dict[str, Path]:
             "Give the path up to .index; older ones have to be saved again by TensorFlow 1."
         )
     data = sorted(index.parent.glob(f"{_literal(prefix)}.data-?????-of-?????"))
-    return {MAIN: index} | {file.name.removeprefix(f"{prefix}."): file for file in data}
+    return {MAIN: index} | {file.name: file for file in data}
 
 
 def _literal(name: str) -> str:
@@ -84,12 +84,13 @@ def of_checkpoint(files: Mapping[str, Path]) -> Weights:
         why = str(error) if isinstance(error, _Broken) else "it is something else, or a part of one"
         raise broken(path, f"as the index of a checkpoint of TensorFlow, {why}") from error
 
-    def read(name: str) -> NDArray:
-        entry = variables[name]
+    def read(variable: str) -> NDArray:
+        entry = variables[variable]
         kind = np.dtype(_TYPES.get(entry.kind, "V1"))
         if entry.bytes != math.prod(entry.shape) * kind.itemsize:
             raise ValueError("it has another number of bytes than its shape says")
-        data = file_beside(files, f"data-{entry.shard:05}-of-{shards:05}")
+        name = f"{path.stem}.data-{entry.shard:05}-of-{shards:05}"
+        data = file_beside(files, name)
         values = np.fromfile(data, kind, math.prod(entry.shape), offset=entry.offset)
         return values.reshape(entry.shape)
 
