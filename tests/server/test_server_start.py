@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+from orangecontrib.imageanalytics.models import default_folder
 from orangecontrib.imageanalytics.models.catalogue import MODELS
 from orangecontrib.imageanalytics.outcome import ModelFileError, ServerRefusedError
 from orangecontrib.imageanalytics.server import __main__ as command
@@ -254,6 +255,40 @@ def test_a_models_folder_that_is_not_there_is_told(tmp_path: Path, caplog):
 
 def test_without_a_folder_the_bundled_models_are_served():
     assert list(find_models(None)) == ["squeezenet", "efficientnet-lite0"]
+
+
+def downloaded(name: str, size: int = 224, dimension: int = 4096) -> Path:
+    """A model as it lies there after its download."""
+    folder = default_folder() / "downloaded"
+    folder.mkdir(exist_ok=True)
+    return write_stand_in(folder / f"{name}.onnx", size, dimension)
+
+
+def test_downloaded_models_are_served_also_under_the_name_of_the_servers_own():
+    file = downloaded("vgg16-local")
+    served = find_models(None)
+    assert list(served) == ["squeezenet", "efficientnet-lite0", "vgg16-local", "vgg16"]
+    assert served["vgg16"].weights == served["vgg16-local"].weights == file
+    assert served["vgg16"].id == "vgg16"
+
+
+def test_a_file_of_the_folder_goes_before_what_could_stand_in_for_it(tmp_path: Path):
+    downloaded("vgg16-local")
+    own = write_stand_in(tmp_path / "vgg16.onnx")
+    assert find_models(tmp_path)["vgg16"].weights == own
+
+
+def test_what_was_added_to_the_folder_stands_in_too(tmp_path: Path):
+    write_stand_in(tmp_path / "painters-local.onnx", 256, 2048)
+    write_stand_in(tmp_path / "deeploc-local.onnx", 64, 100)  # gives other numbers than DeepLoc
+    served = find_models(tmp_path)
+    assert "painters" in served and "deeploc" not in served
+
+
+def test_no_file_takes_the_place_of_one_that_can_be_downloaded(tmp_path: Path):
+    write_stand_in(tmp_path / "vgg16-local.onnx")
+    with pytest.raises(ModelFileError, match="same name as the model 'vgg16-local'"):
+        find_models(tmp_path)
 
 
 def test_models_of_other_names_are_served_too(tmp_path: Path):

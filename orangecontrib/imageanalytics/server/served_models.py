@@ -1,4 +1,4 @@
-"""Which models a server offers: the bundled ones and the ONNX files of a folder."""
+"""Which models a server offers: the bundled, the downloaded, and the ONNX files of a folder."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ _log = logging.getLogger(__name__)
 
 _CATALOGUE = of_catalogue()
 
-#: What no file may take the place of.
-BUNDLED = {id_: model for id_, model in _CATALOGUE.items() if model.kind is Kind.BUNDLED}
+#: What no file of the folder may take the place of.
+_TAKEN = tuple(id_ for id_, model in _CATALOGUE.items() if model.kind is not Kind.SERVER)
+
+#: The end of the ids of models that can stand in for a server's, as vgg16-local for vgg16.
+_STANDS_IN = "-local"
 
 
 def find_models(folder: Path | None) -> dict[str, Model]:
@@ -32,7 +35,9 @@ def find_models(folder: Path | None) -> dict[str, Model]:
     Returns
     -------
     dict of str to Model
-        The bundled models, then the folder's; all of them have `weights`.
+        The bundled models, those that this computer's user has downloaded, the folder's; all of
+        them have `weights`. Those that can stand in for a server's model of the catalogue come
+        once more under its id, unless the folder has a file for it.
 
     Raises
     ------
@@ -40,13 +45,18 @@ def find_models(folder: Path | None) -> dict[str, Model]:
         If the folder cannot be read, or any file in it cannot be served: who starts the server
         can put that right, those who would miss the model cannot. The text names all such files.
     """
-    if folder is None:
-        return dict(BUNDLED)
+    served = {id_: model for id_, model in of_catalogue().items() if model.weights is not None}
+    if folder is not None:
+        served |= _of_folder(folder)
+    return served | _standing_in(served)
+
+
+def _of_folder(folder: Path) -> dict[str, Model]:
     if not folder.is_dir():
         raise ModelFileError(f"{folder} is not a folder. Make it, or name another with --models.")
-    found = user_models.find(folder, reserved=tuple(BUNDLED))
+    found = user_models.find(folder, reserved=_TAKEN)
     problems = [problem.message for problem in found.problems]
-    served = dict(BUNDLED)
+    served = {}
     for model in found.models.values():
         if problem := _conflict(model):
             problems.append(problem)
@@ -54,6 +64,16 @@ def find_models(folder: Path | None) -> dict[str, Model]:
     if problems:
         raise ModelFileError("\n".join(problems))
     return served
+
+
+def _standing_in(served: dict[str, Model]) -> dict[str, Model]:
+    """Offer what computes the same as a server's model under that one's id as well."""
+    more = {}
+    for id_, expected in _CATALOGUE.items():
+        model = served.get(f"{id_}{_STANDS_IN}")
+        if model is not None and id_ not in served and model.dimension == expected.dimension:
+            more[id_] = replace(model, id=id_)
+    return more
 
 
 def _conflict(model: Model) -> str | None:
