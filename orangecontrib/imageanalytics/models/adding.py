@@ -90,7 +90,7 @@ def add(
     if len(source) == 2 and source[0] in _PUBLISHED:
         recipe, known_as = _PUBLISHED[source[0]]
         destination = _destination(place, name or f"{known_as}-local")
-        return _made(recipe, _published_files(Path(source[1])), destination, known_as)
+        return _made(recipe, _published_files(recipe, Path(source[1])), destination, known_as)
     if len(source) != 1:
         words = ", ".join(_PUBLISHED)
         raise ModelFileError(
@@ -183,12 +183,13 @@ def _made(
     return user_models.describe(destination)
 
 
-def _published_files(path: Path) -> dict[str, Path]:
-    """The file, or those of a checkpoint: TensorFlow's consists of several with one beginning."""
-    from orangecontrib.imageanalytics.models.building import checkpoint_files
+def _published_files(recipe: Recipe, path: Path) -> dict[str, Path]:
+    """The files that belong to what is named: TensorFlow's checkpoint consists of several."""
+    if isinstance(recipe, DeepLoc):
+        from orangecontrib.imageanalytics.models.building import checkpoint_files
 
-    is_whole = path.suffix in (".h5", ".hdf5", ".pth")
-    return {MAIN: path} if is_whole else checkpoint_files(path)
+        return checkpoint_files(path)
+    return {MAIN: path}
 
 
 def _of_hub(
