@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
@@ -78,8 +80,41 @@ def test_f1_opens_the_page_of_the_widget(built, registry, name, monkeypatch, qap
 
 def test_help_is_looked_for_in_the_source_tree_and_in_the_package():
     places = [place for place, _ in widgets.WIDGET_HELP_PATH]
-    assert places[0] == "{DEVELOP_ROOT}/doc/_build/html/index.html"
+    assert places[0] == str(ROOT / "doc" / "_build" / "html" / "index.html")
     assert str(ROOT / "orangecontrib" / "imageanalytics" / "help" / "index.html") in places
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what is installed from a source tree."""
+    pytest.importorskip("sphinx")
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    without = shutil.ignore_patterns("_build", "help", "__pycache__", "*.onnx")
+    for name in ("orangecontrib", "doc", "examples"):
+        shutil.copytree(ROOT / name, folder / name, ignore=without)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("hook", "place"),
+    [
+        ("build_wheel", "build/lib/orangecontrib/imageanalytics/help"),
+        ("build_editable", "doc/_build/html"),
+    ],
+)
+def test_whoever_installs_from_the_source_tree_has_the_help(checkout, hook, place, tmp_path):
+    code = f"from setuptools.build_meta import *; {hook}({str(tmp_path)!r})"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for page in ("index", "widgets/imageembedding", "widgets/importimages"):
+        assert (checkout / place / f"{page}.html").is_file(), done.stderr
+    if hook == "build_wheel":
+        [wheel] = tmp_path.glob("*.whl")
+        names = zipfile.ZipFile(wheel).namelist()
+        assert "orangecontrib/imageanalytics/help/index.html" in names
 
 
 @pytest.fixture(scope="module")

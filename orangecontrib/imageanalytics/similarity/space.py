@@ -39,9 +39,9 @@ class Metric(StrEnum):
     """How far two vectors are from each other."""
 
     COSINE = "cosine"
-    """1 - a·b / (|a| |b|), from 0 to 2; a vector of zeros is at 1 from all others."""
+    """``1 - a·b / (|a| |b|)``, from 0 to 2; a vector of zeros is at 1 from all others."""
     EUCLIDEAN = "euclidean"
-    """|a - b|"""
+    """``|a - b|``"""
 
 
 class Space:

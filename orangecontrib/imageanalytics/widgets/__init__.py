@@ -11,10 +11,12 @@ ICON = "icons/Category-ImageAnalytics.svg"
 BACKGROUND = "#F7F5A8"
 PRIORITY = 1000
 
+_PACKAGE = Path(__file__).parent.parent
+
 #: Where F1 looks for help: the documentation built in a source tree, then that in the wheel.
 WIDGET_HELP_PATH = (
-    ("{DEVELOP_ROOT}/doc/_build/html/index.html", None),
-    (str(Path(__file__).parent.parent / "help" / "index.html"), None),
+    (str(_PACKAGE.parent.parent / "doc" / "_build" / "html" / "index.html"), None),
+    (str(_PACKAGE / "help" / "index.html"), None),
 )
 
 warn_if_public_addon_is_installed()

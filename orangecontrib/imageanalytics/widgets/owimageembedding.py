@@ -44,14 +44,16 @@ class OWImageEmbedding(Background):
     keywords = "image embedding, image, picture, photo, features, neural network, deep learning"
     icon = "icons/ImageEmbedding.svg"
     category = "Image Analytics"
+    # As the public add-on called it at first; its channels had other names, too.
+    replaces = ("orangecontrib.imageanalytics.widgets.owimagenetembedding.OWImageNetEmbedding",)
     priority = 150
 
     class Inputs:
-        images = Input("Images", Table)
+        images = Input("Images", Table, replaces=["Data"])
 
     class Outputs:
         embeddings = Output("Embeddings", Table, default=True)
-        skipped_images = Output("Skipped Images", Table)
+        skipped_images = Output("Skipped Images", Table, replaces=["Missing Images"])
 
     class Error(Background.Error):
         no_image_attribute = Msg(
