@@ -154,6 +154,12 @@ FORMS = {
         node("GlobalAveragePool", "z", to="mean"),
         node("Flatten", "mean", to="y"),
     ],
+    "the mean of two": [
+        *GOOD[:3],
+        node("MatMul", "flat", "classes", to="one"),
+        node("MatMul", "flat", "classes", to="two"),
+        node("Add", "one", "two", to="y"),
+    ],
     "weights turned": [
         *GOOD[:3],
         node("Transpose", "classes", to="turned", perm=[1, 0]),
@@ -241,10 +247,12 @@ def with_a_function(proto: onnx.ModelProto) -> None:
     [
         (GOOD[:3], {"outputs": ("flat",)}, {}, "does not end with a classifier"),
         ([*GOOD, node("Relu", "y", to="r")], {"outputs": ("r",)}, {}, "a Relu after"),
-        ([*GOOD[:3], node("MatMul", "flat", "classes", to="one"),
-          node("MatMul", "flat", "classes", to="two"), node("Add", "one", "two", to="y")],
+        ([*GOOD[:3], node("MatMul", "flat", "classes", to="one"), node("Relu", "flat", to="other"),
+          node("MatMul", "other", "classes", to="two"), node("Add", "one", "two", to="y")],
          {}, {}, "several layers"),
         (GOOD, {"change": lambda proto: proto.graph.node[3].input.pop()}, {}, "faulty|fit|dense"),
+        ([node("Identity", "b", to="a"), node("Add", "a", "x", to="b")],
+         {"outputs": ("b",)}, {}, "faulty|classifier|fit|layers"),
         (GOOD, {"outputs": ("y", "flat")}, {}, "several outputs"),
         (GOOD, {"shape": ["N", 3, 64, 64]}, {}, "not of 32 x 32"),
         (GOOD, {"shape": [4, 3, 32, 32]}, {}, "one at a time"),

@@ -9,12 +9,12 @@ a classifier, and then nothing is cut: a layer further inside would be somebody'
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NoReturn
 
 import onnx
 
 from orangecontrib.imageanalytics.models.building.onnx_network import Network, Shape
 from orangecontrib.imageanalytics.models.recipes import Pooling
+from orangecontrib.imageanalytics.outcome import ModelFileError
 
 #: What may come after a classifier: none of it mixes the features of an image.
 _AFTER = {
@@ -25,10 +25,9 @@ _AFTER = {
 #: What may come after it with a constant: a bias, a temperature.
 _WITH_CONSTANT = {"Add", "Sub", "Mul", "Div"}
 
-#: What changes nothing but the shape; of these, the embedding is taken from before them.
-_UNCHANGING = {"Identity", "Dropout", "Flatten", "Squeeze", "Reshape"}
-
 _DENSE = {"Gemm", "MatMul"}
+
+_MOST_FORKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +63,33 @@ def before_classifier(network: Network, output: str, shapes: dict[str, Shape]) -
     ModelFileError
         If the output does not come from one dense layer.
     """
+    features = _features(network, output, output)
+    return _cut(network, features, shapes)
+
+
+def _features(network: Network, output: str, name: str, forks: int = 0) -> str:
+    """What goes into the dense layer that a tensor on the way to the output comes from."""
     constants, producers = network.constants, network.producers
-    name = output
-    while True:
+    for _ in range(len(producers) + 1):  # a graph that goes round in circles is not followed
         node = producers.get(name)
         if node is None:
-            _refuse(network, output, "nothing is computed before it")
-        varying = [given for given in node.input if given and given not in constants]
+            break
+        varying = sorted({given for given in node.input if given and given not in constants})
         if _is_classifier(node, varying, constants):
-            return _cut(network, node.input[0], shapes, producers)
+            return node.input[0]
         if node.op_type not in _AFTER | _WITH_CONSTANT:
-            _refuse(network, output, f"there is a {node.op_type} after the last dense layer")
-        if len(varying) != 1:
-            _refuse(network, output, f"a {node.op_type} puts several layers together")
-        (name,) = varying
+            raise _refusal(network, output, f"there is a {node.op_type} after the last dense layer")
+        if len(varying) == 1:
+            (name,) = varying
+            continue
+        # Distilled networks have two classifiers, and give the mean of both.
+        found = set()
+        if forks < _MOST_FORKS:
+            found = {_features(network, output, one, forks + 1) for one in varying}
+        if len(found) != 1:
+            raise _refusal(network, output, f"a {node.op_type} puts several layers together")
+        return found.pop()
+    raise _refusal(network, output, "no dense layer is found")
 
 
 def _is_classifier(node: onnx.NodeProto, varying: list[str], constants: set[str]) -> bool:
@@ -90,12 +102,7 @@ def _is_classifier(node: onnx.NodeProto, varying: list[str], constants: set[str]
     return node.op_type in _DENSE and weighted and not flipped
 
 
-def _cut(
-    network: Network,
-    features: str,
-    shapes: dict[str, Shape],
-    producers: dict[str, onnx.NodeProto],
-) -> Cut:
+def _cut(network: Network, features: str, shapes: dict[str, Shape]) -> Cut:
     shape = shapes.get(features)
     if shape is None:
         raise network.wrong(
@@ -114,8 +121,8 @@ def _cut(
     )
 
 
-def _refuse(network: Network, output: str, why: str) -> NoReturn:
-    raise network.wrong(
+def _refusal(network: Network, output: str, why: str) -> ModelFileError:
+    return network.wrong(
         f"does not end with a classifier: {why}, before its output {output!r}. "
         "If that output is an embedding already, say so; else name the tensor that is."
     )
