@@ -10,19 +10,21 @@ import itertools
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from orangecontrib.imageanalytics.engine import worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
     import psutil
 
     from orangecontrib.imageanalytics.embedder import Task
-    from orangecontrib.imageanalytics.engine.worker import Job
+    from orangecontrib.imageanalytics.engine.worker import Job, Preparation
     from orangecontrib.imageanalytics.engine.workers import Handed
+
+T = TypeVar("T")
 
 #: Seconds after which an idle worker ends; the next image starts another.
 IDLE = 30.0
@@ -69,7 +71,7 @@ class WorkerPool:
         self._owner = owner
         self._executor: Any = None  # loky's, while it runs
 
-    def start(self, job: Job) -> Future[None]:
+    def start(self, job: Preparation) -> Future[None]:
         """Start the processes, and make one ready for the job."""
         import loky
 
@@ -88,6 +90,11 @@ class WorkerPool:
         """Hand tasks over to a process."""
         handed: Handed = self._executor.submit(worker.work_all, job, tasks, allowance, most)
         return handed
+
+    def call(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Run a function in one of the processes, which have been started, instead of a job."""
+        future: Future[T] = self._executor.submit(function, *arguments)
+        return future
 
     def timed(self, handed: Iterable[Handed]) -> Iterable[Handed]:
         """Give those that the processes are busy with."""

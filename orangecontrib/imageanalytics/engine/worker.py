@@ -59,18 +59,22 @@ class Postponed:
     cost: int
 
 
-class Job(Protocol):
-    """What is to be done with each image: a small, picklable, hashable object."""
+class Preparation(Protocol):
+    """What a process has to be made ready for: a small, picklable, hashable object."""
+
+    def __hash__(self) -> int:
+        """Those that do the same are equal: a process is prepared once for them."""
+
+    def prepare(self) -> None:
+        """Do what is done once per process; an EmbeddingError here stops the run."""
+
+
+class Job(Preparation, Protocol):
+    """What is to be done with each image."""
 
     @property
     def fit(self) -> Fit:
         """How images are fitted before they are given to the job, unless their task says it."""
-
-    def __hash__(self) -> int:
-        """Jobs that do the same are equal: a process is prepared once for them."""
-
-    def prepare(self) -> None:
-        """Do what is done once per process; an EmbeddingError here stops the run."""
 
     def __call__(self, pixels: NDArray[np.uint8], /) -> Any:
         """Turn pixels, uint8 [H, W, 3] RGB (or as the fit says), into the payload."""
@@ -170,7 +174,7 @@ def hash_file(path: str) -> Result:
 
 
 @lru_cache(maxsize=4)
-def prepare(job: Job) -> None:
+def prepare(job: Preparation) -> None:
     """Make this process ready for the job; what goes wrong is raised each time."""
     job.prepare()
 

@@ -2,7 +2,8 @@
 
 The rest of the package sees this file alone. Behind it are `space` (vectors as the matrix products
 need them, and distances), `neighbours` (the k nearest of each), `pairs` (all within a distance),
-`grouping` (pairs -> groups, at any distance at once) and `ranking` (all by how alike they are).
+`grouping` (pairs -> groups, at any distance at once), `ranking` (all by how alike they are),
+`words` (pictures against words) and `fingerprint` (near copies, without a network).
 """
 
 from orangecontrib.imageanalytics.similarity.grouping import MergeTree, group
@@ -10,15 +11,18 @@ from orangecontrib.imageanalytics.similarity.neighbours import Neighbours, neare
 from orangecontrib.imageanalytics.similarity.pairs import Pairs, pairs_within
 from orangecontrib.imageanalytics.similarity.ranking import rank, rank_by
 from orangecontrib.imageanalytics.similarity.space import Metric
+from orangecontrib.imageanalytics.similarity.words import Pictures, probabilities
 
 __all__ = [
     "MergeTree",
     "Metric",
     "Neighbours",
     "Pairs",
+    "Pictures",
     "group",
     "nearest",
     "pairs_within",
+    "probabilities",
     "rank",
     "rank_by",
 ]
