@@ -79,7 +79,7 @@ class TestDownload(EmbeddingWidgetTest):
         widget = self.with_photos()
         self.box(widget).fetch.click()
         until(lambda: self.box(widget).bar.value() >= 500)
-        assert "of 2 MB" in self.box(widget).told
+        assert "of 2 MB" in widget.told
         widget.cancel_button.click()
         assert not widget.is_running
         assert "cancelled" in self.shown(widget)
@@ -127,7 +127,7 @@ class TestDownload(EmbeddingWidgetTest):
         self.finish(widget)
         self.box(widget).remove.click()
         assert not is_downloaded(self.small)
-        assert widget.panel.model.currentText() == "Small Model (2 MB to download)"
+        assert widget.panel.model.currentText() == "Small Model, 2 MB"
         assert not self.box(widget).fetch.isHidden()
         widget.apply()  # asked for on purpose, and agreed to before
         self.finish(widget)

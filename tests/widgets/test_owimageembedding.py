@@ -381,7 +381,7 @@ class TestLooks(EmbeddingWidgetTest):
             "EfficientNet-Lite0 (local)",
             "To download",
         ]
-        assert "VGG-16 (torchvision) (553 MB to download)" in texts
+        assert "VGG-16 (torchvision), 553 MB" in texts
         assert texts[texts.index("On a server") + 1] == "Inception v3 (server)"
         ids = [menu.itemData(i) for i in range(menu.count()) if menu.itemData(i)]
         assert ids == list(find().models)

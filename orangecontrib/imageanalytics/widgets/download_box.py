@@ -68,7 +68,7 @@ class DownloadBox(QGroupBox):
         """Show how far the download is."""
         self.fetch.hide()
         self.bar.show()
-        self._told.setText(str(progress))
+        self._told.setText(f"It comes from {hub_host()}. Cancel keeps what has arrived.")
         if progress.total:
             self.bar.setRange(0, _STEPS)
             self.bar.setValue(int(_STEPS * progress.done / progress.total))

@@ -190,7 +190,7 @@ def _item(model: models.Model) -> str:
     """How a model is listed."""
     if model.section is models.Section.TO_DOWNLOAD:
         assert model.download is not None
-        return f"{model.title} ({model.download.size / 1e6:.0f} MB to download)"
+        return f"{model.title}, {model.download.size / 1e6:.0f} MB"
     return f"{model.title} ({'local' if model.is_local else 'server'})"
 
 

@@ -43,6 +43,8 @@ class Menu(QComboBox):
         index = self.count() - 1
         font = QFont(self.font())
         font.setBold(True)
+        # as the others' colour: what a theme gives to what is disabled may not be seen at all
+        self.setItemData(index, self.palette().text(), Qt.ItemDataRole.ForegroundRole)
         self.setItemData(index, font, Qt.ItemDataRole.FontRole)
         item = self.model().item(index)
         item.setFlags(item.flags() & ~(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable))
