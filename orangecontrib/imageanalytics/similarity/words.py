@@ -31,7 +31,7 @@ class Pictures:
 
     def __init__(self, vectors: ArrayLike) -> None:
         matrix = as_matrix(vectors)
-        self._unit = np.empty(matrix.shape, np.float32)
+        self._unit: NDArray[np.float32] = np.empty(matrix.shape, np.float32)
         step = max(1, _AT_ONCE // (4 * max(1, matrix.shape[1])))
         for start in range(0, len(matrix), step):
             self._unit[start : start + step] = unit(matrix[start : start + step])
@@ -58,7 +58,7 @@ class Pictures:
         ValueError
             If the numbers of columns differ.
         """
-        wanted = unit(as_matrix(texts))
+        wanted: NDArray[np.float32] = unit(as_matrix(texts))
         if wanted.shape[1] != self._unit.shape[1]:
             raise ValueError(
                 f"The pictures' vectors have {self._unit.shape[1]} numbers, those of the texts "
