@@ -62,6 +62,7 @@ dist: docs  ## build the wheel and the source distribution, with the help inside
 screenshots: $(VENV)/installed  ## make the pictures of the documentation anew (needs Xvfb)
 	$(BIN)/python doc/screenshots.py
 	$(BIN)/python doc/import_screenshots.py
+	$(BIN)/python doc/save_screenshots.py
 	$(BIN)/python doc/canvas_screenshot.py examples/image-clustering.ows
 
 clean:  ## remove what the chores made

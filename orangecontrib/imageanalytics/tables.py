@@ -230,6 +230,37 @@ def with_embeddings(
     )
 
 
+def with_texts(table: Table, columns: dict[str, list[str]], images: str | None = None) -> Table:
+    """Append columns of text to a table's metas.
+
+    Parameters
+    ----------
+    table : Table of N rows
+        It is not changed.
+    columns : dict of str to list of N str
+        Names, which get a number where they are taken, and values; an empty text is missing.
+    images : str, optional
+        Which of the columns holds images.
+
+    Returns
+    -------
+    Table of N rows
+        With the same ids, weights and attributes, of the same class.
+    """
+    old = table.domain
+    variables = [StringVariable(name) for name in get_unique_names(old, list(columns))]
+    for name, variable in zip(columns, variables, strict=True):
+        if name == images:
+            variable.attributes["type"] = "image"
+    extended = table.copy()
+    metas = extended.metas.toarray() if sp.issparse(extended.metas) else extended.metas
+    values = np.array(list(columns.values()), dtype=object).reshape(len(columns), -1).T
+    with extended.unlocked_reference():
+        extended.domain = Domain(old.attributes, old.class_vars, (*old.metas, *variables))
+        extended.metas = np.hstack([metas.astype(object), values])
+    return extended
+
+
 def _can_hold_images(variable: Variable) -> bool:
     return isinstance(variable, (StringVariable, DiscreteVariable))
 
@@ -293,16 +324,7 @@ def _embedded(table: Table, rows: Rows, vectors: list[Vector], made_by: str | No
 
 
 def _skipped(table: Table, rows: Rows, reasons: list[str]) -> Table:
-    old = table.domain
-    reason = StringVariable(get_unique_names(old, SKIP_REASON))
-    selected = _select(table, rows)
-    metas = selected.metas.toarray() if sp.issparse(selected.metas) else selected.metas
-    extended = np.empty((len(reasons), len(old.metas) + 1), dtype=object)
-    extended[:, :-1] = metas
-    extended[:, -1] = reasons
-    with selected.unlocked_reference():
-        selected.domain = Domain(old.attributes, old.class_vars, (*old.metas, reason))
-        selected.metas = extended
+    selected = with_texts(_select(table, rows), {SKIP_REASON: reasons})
     selected.name = "Skipped images"
     return selected
 

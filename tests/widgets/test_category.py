@@ -22,19 +22,23 @@ def registry(caplog):
     return registry
 
 
-def test_the_category_has_two_widgets_each_once(registry):
+#: All widgets in the order of their priorities, and their names in workflow files.
+WIDGETS = {
+    "Import Images": "owimageimport.OWImportImages",
+    "Save Images": "owsaveimages.OWSaveImages",
+    "Image Embedding": "owimageembedding.OWImageEmbedding",
+}
+
+
+def test_the_category_has_each_widget_once(registry):
     [category] = registry.categories()
     assert category.name == "Image Analytics"
-    assert [widget.name for widget in registry.widgets(category)] == [
-        "Import Images",
-        "Image Embedding",
-    ]
+    assert [widget.name for widget in registry.widgets(category)] == list(WIDGETS)
 
 
 def test_the_names_in_workflows_are_those_of_the_public_addon(registry):
-    widgets = package.__name__
-    assert registry.has_widget(f"{widgets}.owimageimport.OWImportImages")
-    assert registry.has_widget(f"{widgets}.owimageembedding.OWImageEmbedding")
+    for name in WIDGETS.values():
+        assert registry.has_widget(f"{package.__name__}.{name}")
 
 
 def test_every_icon_is_there_symbolic_and_plain(registry):

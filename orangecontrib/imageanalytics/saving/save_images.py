@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from orangecontrib.imageanalytics.embedder import Result, Task
     from orangecontrib.imageanalytics.web.downloads import Downloads
+    from orangecontrib.imageanalytics.web.reach import Reach
 
 #: Seconds without news after which `tick` is called, so that a caller can cancel at any moment.
 _TICK = 0.1
@@ -79,6 +80,8 @@ class SaveImages:
         The size, if it is to be another one.
     workers : int, optional
         Number of worker processes; by default that of the cores that this process may use.
+    reach : Reach, optional
+        Where pictures from the web may be fetched from; what a script names, by default.
 
     Raises
     ------
@@ -101,6 +104,7 @@ class SaveImages:
         fit: Fit | None = None,
         *,
         workers: int | None = None,
+        reach: Reach | None = None,
     ) -> None:
         if format != AS_IT_IS and format not in FORMATS:
             known = ", ".join([AS_IT_IS, *FORMATS])
@@ -109,6 +113,7 @@ class SaveImages:
         self._format = FORMATS.get(format)
         self._fit = fit
         self._workers = workers
+        self._reach = reach
 
     def __call__(
         self, references: Iterable[Any], subfolders: Sequence[str] | None = None
@@ -160,7 +165,7 @@ class SaveImages:
         """
         files = NewFiles(self._folder)
         waiting: deque[_Waiting] = deque()
-        with _Workshop(self._workers) as workshop:
+        with _Workshop(self._workers, self._reach) as workshop:
             for number, reference in enumerate(references, 1):
                 tick()
                 subfolder = subfolders[number - 1] if subfolders else ""
@@ -270,8 +275,9 @@ class SaveImages:
 class _Workshop:
     """The processes and the downloads of one run, which begin when they are needed."""
 
-    def __init__(self, workers: int | None) -> None:
+    def __init__(self, workers: int | None, reach: Reach | None) -> None:
         self._workers = workers
+        self._reach = reach
         self._engines: dict[EncodeJob, Engine] = {}
         self._downloads: Downloads | None = None
 
@@ -300,7 +306,7 @@ class _Workshop:
         if self._downloads is None:
             from orangecontrib.imageanalytics.web.downloads import Downloads
 
-            self._downloads = Downloads()
+            self._downloads = Downloads(reach=self._reach)
         return self._downloads
 
 

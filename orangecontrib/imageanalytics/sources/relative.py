@@ -24,6 +24,19 @@ def is_relative(value: str) -> bool:
     return not (_ADDRESS.match(value) or _ABSOLUTE.match(value))
 
 
+def is_lost(value: str | None, folder: str | None) -> bool:
+    """Whether a value could only be looked for in the working directory, which says nothing.
+
+    Parameters
+    ----------
+    value : str or None
+        A reference, or None where it is missing.
+    folder : str or None
+        The folder that relative values are in, if that is known.
+    """
+    return value is not None and folder is None and is_relative(value)
+
+
 def finder(origin: str, folders: Sequence[str] = ()) -> Callable[[str], str]:
     """Give the function that puts before relative references what is missing.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from orangecontrib.imageanalytics import models
 from orangecontrib.imageanalytics.models import Model
 from orangecontrib.imageanalytics.outcome import Outcome, Reason, Skipped
-from orangecontrib.imageanalytics.sources import is_relative, shown
+from orangecontrib.imageanalytics.sources import is_lost, shown
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
 if TYPE_CHECKING:
@@ -164,12 +164,12 @@ def embed(request: Request, run: Run) -> Finished:
         provider=request.provider,
         reach=Reach(agreed),
     ) as embedder:
-        found = [None if _is_lost(name, request) else name for name in references]
+        found = [None if is_lost(name, request.folder) else name for name in references]
         outcomes = list(embedder.outcomes(found, callback=tell))
         lost, made_by = embedder.lost, embedder.made_by
     outcomes = [
         Skipped(Reason.NOT_FOUND, f"its folder is not known: {shown(name)}")
-        if name is not None and _is_lost(name, request)
+        if name is not None and is_lost(name, request.folder)
         else outcome
         for name, outcome in zip(references, outcomes, strict=True)
     ]
@@ -184,11 +184,6 @@ def embed(request: Request, run: Run) -> Finished:
         lost,
         tuple(sorted(hosts - agreed)),
     )
-
-
-def _is_lost(name: str | None, request: Request) -> bool:
-    """Whether an image could only be looked for in the working directory, which says nothing."""
-    return name is not None and request.folder is None and is_relative(name)
 
 
 def fetch(model: str, run: Run) -> Model:

@@ -39,27 +39,27 @@ def migrate(settings: dict[str, Any]) -> None:
     Nothing in them is trusted: a value of another type is left out, so that its default holds.
     """
     by_index = settings.pop("cb_embedder_current_id", None)
-    if _is_index(by_index) and by_index < len(PUBLIC_ORDER):
+    if is_index(by_index) and by_index < len(PUBLIC_ORDER):
         settings.setdefault("model", PUBLIC_ORDER[by_index])
     by_name = settings.pop("current_embedder", None)
     if isinstance(by_name, str) and by_name:
         settings["model"] = by_name
     attribute = settings.pop("cb_image_attr_current_id", None)
-    if _is_index(attribute):
+    if is_index(attribute):
         settings.setdefault("attribute_index", attribute)
     automatic = settings.pop("_auto_apply", None)
     if automatic is not None:
         settings.setdefault("auto_apply", automatic)
     for name, types in TYPES.items():
-        if name in settings and not _is_sound(settings[name], types):
+        if name in settings and not is_sound(settings[name], types):
             del settings[name]
 
 
-def _is_index(value: object) -> bool:
+def is_index(value: object) -> bool:
     return type(value) is int and value >= 0
 
 
-def _is_sound(value: object, types: type | tuple[type, ...]) -> bool:
+def is_sound(value: object, types: type | tuple[type, ...]) -> bool:
     if isinstance(value, bool):
         return types is bool
     return isinstance(value, types) and not (isinstance(value, str) and len(value) > _LONGEST)

@@ -25,6 +25,7 @@ _WEB = "web"
 _DOWNLOADS = "downloads"
 _PROVIDER = "provider"
 _FOLDERS = "folders/recent"
+_SAVING = "folders/saving"
 
 #: How many folders a menu remembers.
 MOST_FOLDERS = 15
@@ -72,6 +73,17 @@ class UserSettings(QObject):
         after = [folder, *(other for other in before if other != folder)][:MOST_FOLDERS]
         if after != before:
             self._store(_FOLDERS, json.dumps(after))  # a list of one would come back as a text
+
+    def may_save_into(self, folder: str, key: str) -> bool:
+        """Whether the user has chosen, on this computer, this folder in the workflow of this key.
+
+        A workflow from a stranger names a folder, but knows no key.
+        """
+        return bool(key) and self._text(f"{_SAVING}/{key}") == folder
+
+    def chose_for_saving(self, folder: str, key: str) -> None:
+        """Keep that the user has chosen a folder to save into."""
+        self._store(f"{_SAVING}/{key}", folder)
 
     def may_send_to(self, host: str) -> bool:
         """Whether the user has agreed that images are sent to this host."""
