@@ -31,11 +31,13 @@ def take(theme: str, photos: Path, folder: Path) -> None:
     widget = OWSaveImages.__new__(OWSaveImages, signal_manager=DummySignalManager())
     widget.__init__()  # type: ignore[misc]
     widget.show()
-    widget.set_data(ImportImages()(str(photos)).table)
+    widget.set_data(ImportImages()(str(photos))[0])
     widget._choose(str(folder))
     widget.save()
     wait(lambda: widget.task is None)
     QTest.qWait(400)  # for the layout, and icons that fade in
+    widget.resize(widget.minimumSizeHint())
+    QTest.qWait(100)
     panel = widget.panel
     controls = (
         panel.attribute, panel.subfolders, panel.format, panel.size, panel.choose,

@@ -88,7 +88,9 @@ class Panel(QObject):
         form.addRow(row)
         form.addRow(widget.words)
         for box in (pictures, files, target):
+            box.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
             area.layout().addWidget(box)
+        area.layout().addStretch()
 
         self.automatically = QCheckBox("Save &automatically when something changes", area)
         self.save = QPushButton("&Save", autoDefault=False)
