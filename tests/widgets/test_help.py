@@ -20,6 +20,7 @@ from orangecanvas.registry.discovery import WidgetDiscovery
 from orangewidget.workflow.discovery import WidgetDiscovery as OrangeDiscovery
 
 from orangecontrib.imageanalytics import widgets
+from tests.widgets.test_category import WIDGETS
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "Orange3-ImageEmbedding"
@@ -57,10 +58,10 @@ def entry_point() -> importlib.metadata.EntryPoint:
 
 
 def widget_names() -> set[str]:
-    return {"Import Images", "Image Embedding"}
+    return set(WIDGETS)
 
 
-def test_orange_discovers_both_widgets(registry):
+def test_orange_discovers_all_widgets(registry):
     assert {widget.name for widget in registry.widgets()} == widget_names()
 
 
@@ -155,7 +156,7 @@ def test_no_link_between_the_pages_leads_nowhere(built):
     assert dead == []
 
 
-def test_the_web_catalogue_names_both_widgets_with_files_that_are_there():
+def test_the_web_catalogue_names_all_widgets_with_files_that_are_there():
     ((category, entries),) = json.loads((ROOT / "doc" / "widgets.json").read_text("utf-8"))
     assert category == widgets.NAME
     assert {entry["text"] for entry in entries} == widget_names()

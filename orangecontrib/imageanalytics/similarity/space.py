@@ -39,9 +39,9 @@ class Metric(StrEnum):
     """How far two vectors are from each other."""
 
     COSINE = "cosine"
-    """``1 - a·b / (|a| |b|)``, from 0 to 2; a vector of zeros is at 1 from all others."""
+    """One minus the cosine of the angle: 0 to 2; a vector of zeros is at 1 from all others."""
     EUCLIDEAN = "euclidean"
-    """``|a - b|``"""
+    """The length of the difference."""
 
 
 class Space:
