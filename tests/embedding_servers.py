@@ -12,13 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
-import uvicorn
 
 from orangecontrib.imageanalytics.embedder import Embedder, Result, Task
 from orangecontrib.imageanalytics.engine import Engine, Job
 from orangecontrib.imageanalytics.models.catalogue import MODELS, Model
 from orangecontrib.imageanalytics.server.app import EmbeddingServer
-from orangecontrib.imageanalytics.server.http_protocol import PunctualProtocol, configuration
+from orangecontrib.imageanalytics.server.http_protocol import (
+    PunctualProtocol,
+    PunctualServer,
+    configuration,
+)
 from orangecontrib.imageanalytics.server.intake import Limits
 from tests.jobs import MeanColour
 
@@ -89,7 +92,7 @@ def running(
         configured.http = type("Impatient", (PunctualProtocol,), {"PATIENCE": patience})
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        uvicorn_server = uvicorn.Server(configured)
+        uvicorn_server = PunctualServer(configured)
         thread = threading.Thread(target=uvicorn_server.run, args=([listener],))
         thread.start()
         try:

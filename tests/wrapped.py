@@ -59,6 +59,22 @@ def icns(inside: bytes) -> bytes:
     return b"icns" + struct.pack(">I", len(chunk) + 8) + chunk
 
 
+def many_scans(scans: int, size: tuple[int, int] = (64, 64)) -> bytes:
+    """Give a progressive JPEG whose last scan is there many times."""
+    whole = awkward.encoded(awkward.scene().convert("L").resize(size), "JPEG", progressive=True)
+    scan, end = whole.rindex(b"\xff\xda"), whole.rindex(b"\xff\xd9")
+    return whole[:end] + whole[scan:end] * scans + whole[end:]
+
+
+def fax(rows: int) -> bytes:
+    """Give a TIFF of so many rows of eight pixels, coded as fax, with noise in place of them."""
+    noise = bytes(index * 7919 % 251 for index in range(5000))
+    tags = {256: 8, 257: rows, 258: 1, 259: 3, 262: 0, 273: 8, 278: rows, 279: len(noise)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8 + len(noise)) + noise + directory
+
+
 def hostile() -> dict[str, bytes]:
     """Name files that must not be opened, or not as large as they really are."""
     large = awkward.png_of(bytes(1000), (13_300, 13_300), 8, 2)

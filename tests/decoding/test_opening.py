@@ -6,6 +6,7 @@ import io
 import shutil
 import struct
 import subprocess
+import sys
 
 import psutil
 import pytest
@@ -80,6 +81,45 @@ def test_a_picture_that_pillow_has_opened_is_not_read_if_its_format_is_not(kind)
     with pytest.raises(Unreadable) as fault:
         from_picture(picture, FIT)
     assert fault.value.skipped.reason == Reason.UNSUPPORTED
+
+
+class TestTime:
+    def test_a_jpeg_of_many_scans_is_not_decoded(self):
+        with pytest.raises(Unreadable, match="scans") as fault:
+            decode(wrapped.many_scans(1000), FIT)
+        assert fault.value.skipped.reason == Reason.UNSUPPORTED
+
+    def test_a_progressive_jpeg_of_usual_scans_is(self):
+        assert decode(wrapped.many_scans(0), FIT).shape == (24, 31, 3)
+
+    def test_a_fax_of_very_many_rows_is_not_decoded(self):
+        with pytest.raises(Unreadable, match="rows") as fault:
+            decode(wrapped.fax(1_000_000), FIT)
+        assert fault.value.skipped.reason == Reason.UNSUPPORTED
+
+    def test_what_libtiff_complains_of_is_not_written_to_standard_error(self, tmp_path):
+        (tmp_path / "noise.tif").write_bytes(wrapped.fax(1000))
+        done = subprocess.run(
+            [sys.executable, "-c", ENGINE, str(tmp_path / "noise.tif")],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Fax3Decode" not in done.stderr
+
+
+ENGINE = """
+import sys
+from orangecontrib.imageanalytics.embedder import FileTask
+from orangecontrib.imageanalytics.engine import Engine
+from tests.jobs import MeanColour
+
+if __name__ == "__main__":
+    engine = Engine(MeanColour(), workers=1)
+    engine.submit(FileTask(sys.argv[1])).result(60)
+    engine.close()
+"""
 
 
 class TestIcons:

@@ -72,8 +72,8 @@ def go(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def slow_server(go: Path) -> Iterator[str]:
-    """A server with room for eight images."""
-    with running(with_mean_colour(Limits(requests=8), Waits(file=go))) as address:
+    """A server with room for eight images of one client."""
+    with running(with_mean_colour(Limits(requests=10), Waits(file=go))) as address:
         yield address
         go.touch()
 

@@ -66,6 +66,11 @@ _LOOSE: dict[str, Callable[[IO[bytes], str], ImageFile.ImageFile]] = {
 #: What Pillow calls the formats that are read.
 READ = frozenset({*_PLUGINS, *_LOOSE, "HEIF", "MPO"})
 
+#: libtiff decodes fax row by row, 13 µs each however short, and complains of each: a million rows
+#: of one pixel took 13 s and wrote 67 MB to standard error.
+_FAX_ROWS = 100_000
+_COMPRESSION, _FAX = 259, (2, 3, 4, 32771)
+
 
 def open_image(file: IO[bytes], beginning: bytes) -> ImageFile.ImageFile:
     """Read an image's header, by the plugin for its signature.
@@ -106,6 +111,10 @@ def open_image(file: IO[bytes], beginning: bytes) -> ImageFile.ImageFile:
         raise Unreadable(problem.reason, problem.detail) from error
     if formats.is_camera_raw(image):
         raise Unreadable(Reason.UNSUPPORTED, formats.RAW)
+    if formats.tiff_tags(image).get(_COMPRESSION) in _FAX and image.height > _FAX_ROWS:
+        raise Unreadable(
+            Reason.UNSUPPORTED, f"a fax of {image.height} rows; more than {_FAX_ROWS} are not read"
+        )
     return image
 
 

@@ -7,6 +7,7 @@ know neither Orange nor Qt nor httpx: the process must start fast and stay small
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -184,8 +185,21 @@ def start(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     _lower_priority()
     sys.addaudithook(_forbid_programs)
+    _silence_libraries()
     threading.Thread(target=_end_with, args=(parent,), name="parent watch", daemon=True).start()
     pixels.prepare_process()
+
+
+def _silence_libraries() -> None:
+    """Let no library write to standard error: libtiff complains of each row of a damaged fax.
+
+    What goes wrong is raised. Who looks for the cause of a crash sets PYTHONFAULTHANDLER.
+    """
+    if not os.environ.get("PYTHONFAULTHANDLER"):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        with contextlib.suppress(OSError):  # there may be none, in a program without a console
+            os.dup2(nowhere, 2)
+        os.close(nowhere)
 
 
 def _forbid_programs(event: str, arguments: tuple[Any, ...]) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("orangecontrib.imageanalytics.server")
 
+#: Files that may be open at once, if the system allows; many have 1024 by default.
+_FILES = 16_384
+
 
 class StartError(Exception):
     """The server cannot start; the text says why."""
@@ -83,11 +86,9 @@ def _count(text: str) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    import uvicorn
-
     from orangecontrib.imageanalytics.server.access import TokenFileError, read_token
     from orangecontrib.imageanalytics.server.app import EmbeddingServer
-    from orangecontrib.imageanalytics.server.http_protocol import configuration
+    from orangecontrib.imageanalytics.server.http_protocol import PunctualServer, configuration
     from orangecontrib.imageanalytics.server.served_models import find_models
 
     try:
@@ -106,7 +107,8 @@ def _serve(options: argparse.Namespace) -> int:
             server.should_exit = True
 
     application = EmbeddingServer(models, token=token, workers=options.workers, tried=tried)
-    server = uvicorn.Server(
+    _allow_many_files()
+    server = PunctualServer(
         configuration(application.application(), options.certfile, options.keyfile)
     )
     listener = _listen(options.host, options.port)
@@ -119,6 +121,17 @@ def _serve(options: argparse.Namespace) -> int:
         _log.error("%s", failures[0])
         return 1
     return 0
+
+
+def _allow_many_files() -> None:
+    """Have more open files than connections: those in the middle of a handshake are not counted."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _check_certificate(options: argparse.Namespace) -> None:

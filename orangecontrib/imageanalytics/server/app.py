@@ -17,6 +17,7 @@ from orangecontrib.imageanalytics.outcome import EmbeddingError
 from orangecontrib.imageanalytics.server.access import Access
 from orangecontrib.imageanalytics.server.answers import answer
 from orangecontrib.imageanalytics.server.embedders import Embedders, Opens
+from orangecontrib.imageanalytics.server.fairness import client_of
 from orangecontrib.imageanalytics.server.intake import ClientGone, Intake, Limits
 from orangecontrib.imageanalytics.server.openapi import DESCRIPTION
 
@@ -110,8 +111,11 @@ class EmbeddingServer:
         if not self._ready:
             raise HTTPException(503, "The models are being loaded.", {"Retry-After": "1"})
         try:
-            async with self._intake.body(request.headers, request.receive) as body:
-                outcome = await _unless_gone(request.receive, self._embedders.embed(model, body))
+            client = client_of(request.client)
+            async with self._intake.body(client, request.headers, request.receive) as body:
+                outcome = await _unless_gone(
+                    request.receive, self._embedders.embed(model, body, client)
+                )
         except ClientGone:
             return Response(status_code=400)  # nobody reads it
         except EmbeddingError as error:

@@ -11,6 +11,7 @@ import numpy as np
 from orangecontrib.imageanalytics.embedder import BytesTask, PixelsTask
 from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
 from orangecontrib.imageanalytics.outcome import ModelFileError, Skipped
+from orangecontrib.imageanalytics.server.fairness import Turns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,13 +29,17 @@ class Opens(Protocol):
         """Start one with this number of processes."""
 
 
-class _Places(asyncio.Semaphore):
+class _Places:
     """As many as the embedder has capacity for, which changes with the time that images take."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
         self._granted = embedder.capacity
-        super().__init__(self._granted)
+        self._turns = Turns(self._granted)
+
+    async def acquire(self, client: str) -> None:
+        """Wait for a place."""
+        await self._turns.wait(client)
 
     def release(self) -> None:
         """Give a place back, and more or none if the capacity has changed."""
@@ -42,8 +47,7 @@ class _Places(asyncio.Semaphore):
         if wanted < self._granted:
             self._granted -= 1
             return
-        for _ in range(1 + wanted - self._granted):
-            super().release()
+        self._turns.add(1 + wanted - self._granted)
         self._granted = wanted
 
 
@@ -97,8 +101,10 @@ class Embedders:
             finally:
                 await asyncio.to_thread(embedder.close)
 
-    async def embed(self, model: str, data: bytes) -> NDArray[np.float32] | Skipped:
-        """Embed an image.
+    async def embed(
+        self, model: str, data: bytes, client: str = ""
+    ) -> NDArray[np.float32] | Skipped:
+        """Embed an image; clients have their turns, however many images each sends.
 
         Cancelling this takes the image out of the queue. The few that the engine has already
         taken are finished, as their memory is only then free for others.
@@ -121,10 +127,10 @@ class Embedders:
                 )
                 room.places = _Places(room.embedder)
         embedder, places = room.embedder, room.places
-        await places.acquire()
+        await places.acquire(client)
         if room.embedder is not embedder:  # it failed while this image was waiting
             places.release()
-            return await self.embed(model, data)
+            return await self.embed(model, data, client)
         future = embedder.submit(BytesTask(data))
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(places.release))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 
+from orangecontrib.imageanalytics.server.fairness import Shares
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
@@ -47,11 +49,13 @@ class Intake:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._requests = 0
-        self._held = 0
+        self._requests = Shares(limits.requests)
+        self._held = Shares(limits.held)
 
     @asynccontextmanager
-    async def body(self, headers: Mapping[str, str], receive: Receive) -> AsyncIterator[bytes]:
+    async def body(
+        self, client: str, headers: Mapping[str, str], receive: Receive
+    ) -> AsyncIterator[bytes]:
         """Receive a request's body, and count it until the block is left.
 
         Nothing is read of a request that is refused from its headers.
@@ -59,18 +63,18 @@ class Intake:
         Raises
         ------
         HTTPException
-            503 if there is too much else, 413 if it is too large, 408 if it comes too slowly,
-            415 if it is compressed.
+            503 if there is too much else, of this client or of all, 413 if it is too large, 408
+            if it comes too slowly, 415 if it is compressed.
         ClientGone
             If the connection was closed.
         """
-        self._check(headers)
+        self._check(client, headers)
         body = bytearray()
-        self._requests += 1
+        self._requests.take(client)
         try:
             try:
                 async with asyncio.timeout(self._limits.sending):
-                    await self._receive(receive, body)
+                    await self._receive(client, receive, body)
             except TimeoutError:
                 raise HTTPException(
                     408,
@@ -79,11 +83,11 @@ class Intake:
                 ) from None
             yield bytes(body)
         finally:
-            self._requests -= 1
-            self._held -= len(body)
+            self._requests.give_back(client)
+            self._held.give_back(client, len(body))
 
-    def _check(self, headers: Mapping[str, str]) -> None:
-        if self._requests >= self._limits.requests:
+    def _check(self, client: str, headers: Mapping[str, str]) -> None:
+        if not self._requests.may_take(client):
             raise _busy()
         if headers.get("content-encoding", "identity") != "identity":
             raise HTTPException(415, "Send the image as it is, without Content-Encoding.")
@@ -91,10 +95,10 @@ class Intake:
         if announced.isdecimal():
             if int(announced) > self._limits.body:
                 raise self._too_large()
-            if self._held + int(announced) > self._limits.held:
+            if not self._held.may_take(client, int(announced)):
                 raise _busy()
 
-    async def _receive(self, receive: Receive, body: bytearray) -> None:
+    async def _receive(self, client: str, receive: Receive, body: bytearray) -> None:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -102,10 +106,10 @@ class Intake:
             chunk = message.get("body", b"")
             if len(body) + len(chunk) > self._limits.body:
                 raise self._too_large()
-            if self._held + len(chunk) > self._limits.held:
+            if not self._held.may_take(client, len(chunk)):
                 raise _busy()
             body += chunk
-            self._held += len(chunk)
+            self._held.take(client, len(chunk))
             if not message.get("more_body", False):
                 return
 
