@@ -18,8 +18,10 @@ from orangecontrib.imageanalytics.models.downloaded import parts_folder
 from orangecontrib.imageanalytics.models.downloading import Callback, carry_out
 from orangecontrib.imageanalytics.models.fetching import Order
 from orangecontrib.imageanalytics.models.model import HubFile, Model, Product
+from orangecontrib.imageanalytics.models.paintings import save_batch
 from orangecontrib.imageanalytics.models.preprocessor import pixels_of_config, read_preprocessor
 from orangecontrib.imageanalytics.models.recipes import (
+    BATCH,
     INCEPTION_2015,
     MAIN,
     DeepLoc,
@@ -65,7 +67,8 @@ def add(
     Parameters
     ----------
     source : sequence of str
-        ``[FILE.onnx]``, ``[hf:OWNER/NAME/PATH.onnx]`` or ``[painters, FILE]`` and the like.
+        ``[FILE.onnx]``, ``[hf:OWNER/NAME/PATH.onnx]`` or ``[painters, FILE]`` and the like; to
+        Painters belongs a folder of paintings, see `recipes.Painters`.
     name : str, optional
         The model's id; that of the file or repository unless told otherwise.
     config : Path, optional
@@ -87,10 +90,15 @@ def add(
         If a file cannot be had from the hub.
     """
     place = user_models.chosen_folder(folder)
-    if len(source) == 2 and source[0] in _PUBLISHED:
+    if source[0] in _PUBLISHED and len(source) in (2, 3 if source[0] == "painters" else 2):
         recipe, known_as = _PUBLISHED[source[0]]
         destination = _destination(place, name or f"{known_as}-local")
-        return _made(recipe, _published_files(recipe, Path(source[1])), destination, known_as)
+        with tempfile.TemporaryDirectory() as beside:
+            files = _published_files(recipe, Path(source[1]))
+            if isinstance(recipe, Painters) and len(source) == 3:
+                files[BATCH] = Path(beside, "batch.npy")
+                save_batch(Path(source[2]), recipe.pixels.size, files[BATCH])
+            return _made(recipe, files, destination, known_as)
     if len(source) != 1:
         words = ", ".join(_PUBLISHED)
         raise ModelFileError(

@@ -91,8 +91,8 @@ def _parser() -> argparse.ArgumentParser:
         "source",
         nargs="+",
         metavar="SOURCE",
-        help="FILE.onnx; hf:OWNER/NAME/PATH[@REVISION]; painters FILE.h5; deeploc CHECKPOINT; "
-        "inception-v3 FILE.pth",
+        help="FILE.onnx; hf:OWNER/NAME/PATH[@REVISION]; painters FILE.h5 FOLDER-OF-PAINTINGS; "
+        "deeploc CHECKPOINT; inception-v3 FILE.pth",
     )
     add.add_argument("--name", help="the model's id; that of the file unless told otherwise")
     add.add_argument(

@@ -10,9 +10,12 @@ import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from orangecontrib.imageanalytics.model_file.onnx_model import OnnxModel
+from orangecontrib.imageanalytics.models import adding
 from orangecontrib.imageanalytics.models.building import build
+from orangecontrib.imageanalytics.models.paintings import save_batch
 from orangecontrib.imageanalytics.models.recipes import (
     BATCH,
     IMAGENET_MEAN,
@@ -202,3 +205,21 @@ def test_weights_that_lie_in_another_file_are_refused(tmp_path: Path) -> None:
         group.create_dataset("prelu_15_alphas", (12,), "f4", external=outside)
     with pytest.raises(ModelFileError, match="another file"):
         build(RECIPE, {MAIN: file}, tmp_path / "x.onnx")
+
+
+def test_a_folder_of_paintings_gives_the_statistics(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(adding._PUBLISHED, "painters", (RECIPE, "painters"))
+    file = save(tmp_path / "cnn.h5", network(), 2)
+    paintings, batch = tmp_path / "paintings", images(*SIZE, 17)
+    paintings.mkdir()
+    for number, pixels in enumerate(batch):
+        Image.fromarray(pixels).save(paintings / f"{number}.png")
+    (paintings / "notes.txt").write_text("no painting")
+    model = adding.add(["painters", str(file), str(paintings)], folder=tmp_path / "models")
+    expected = computed(network(), batch, by_batch=True)
+    np.testing.assert_allclose(OnnxModel(model.weights)(batch), expected, atol=1e-4)
+
+
+def test_a_folder_without_pictures_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="no images"):
+        save_batch(tmp_path, SIZE, tmp_path / "batch.npy")

@@ -61,7 +61,8 @@ def build(recipe: Painters, files: Mapping[str, Path], destination: Path, facts:
         if BATCH not in files:
             raise ModelFileError(
                 f"{weights.path} normalises each painting by the others in its batch, and keeps no "
-                f"statistics of its own. Give at least {_LEAST} paintings to take them from."
+                f"statistics of its own. Name a folder of at least {_LEAST} paintings after it, "
+                "from which they are taken."
             )
         statistics = network.statistics(_paintings(files[BATCH], recipe))
     graph, end = network.graph(_with(statistics))
