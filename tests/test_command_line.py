@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from Orange.data import Table
 
 from orangecontrib.imageanalytics.__main__ import main
+from orangecontrib.imageanalytics.import_images import ImportImages
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -158,3 +160,43 @@ def test_a_reader_who_leaves_early_changes_nothing(photos, tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "a.npz").exists()
+
+
+def test_labelled_folders_give_what_the_widget_gives(photos, tmp_path):
+    out = tmp_path / "photos.tab"
+    assert run(photos[0].parents[1], "-o", out).returncode == 0
+    written = Table(str(out))
+    imported, _ = ImportImages()(photos[0].parents[1])
+    assert written.domain.class_var.name == "category"
+    assert list(written.domain.class_var.values) == list(imported.domain.class_var.values)
+    assert [str(c) for c in written.get_column("category")] == [
+        str(c) for c in imported.get_column("category")
+    ]
+    for name in ("image name", "image", "size", "width", "height"):
+        assert written.get_column(name).tolist() == imported.get_column(name).tolist(), name
+    assert written.domain["image"].attributes == imported.domain["image"].attributes
+
+
+def test_several_folders_are_categories_of_their_names(photos, tmp_path):
+    out = tmp_path / "photos.csv"
+    animal, fruit = photos[0].parent, photos[-1].parent
+    assert run(animal, fruit, "-o", out).returncode == 0
+    table = pandas.read_csv(out)
+    assert table["category"].tolist() == ["animal"] * 7 + ["fruit"] * 6
+
+
+def test_csv_is_what_pandas_reads_and_on_demand_what_orange_reads(photos, tmp_path):
+    out = tmp_path / "photos.csv"
+    assert run(photos[0].parents[1], "-o", out).returncode == 0
+    plain = pandas.read_csv(out)
+    assert len(plain) == 13 and plain["n0"].dtype == float and plain["width"].dtype.kind in "if"
+    assert Path(plain["image"][0]).is_file()
+    assert run(photos[0].parents[1], "-o", out, "--orange-header").returncode == 0
+    assert Table(str(out)).domain.class_var.name == "category"
+    assert len(pandas.read_csv(out)) == 15
+
+
+def test_an_address_or_file_that_is_skipped_has_no_size(tmp_path):
+    skipped = tmp_path / "no.csv"
+    run(tmp_path / "missing.png", "data:image/png;base64,xx", "--skipped", skipped)
+    assert pandas.read_csv(skipped)["width"].isna().all()

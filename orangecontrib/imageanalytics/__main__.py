@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from orangecontrib.imageanalytics.embedder import Lost
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
     from orangecontrib.imageanalytics.models.checking import Embed
+    from orangecontrib.imageanalytics.output_files import Images
 
 #: How many skipped images the summary names; a file of all is written with --skipped.
 _NAMED = 20
@@ -118,6 +119,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--skipped", type=Path, metavar="FILE", help="where to list the skipped images"
     )
+    parser.add_argument(
+        "--orange-header",
+        action="store_true",
+        help="write .csv files with Orange's three rows of header, not one for pandas and R",
+    )
     parser.add_argument("--server", metavar="URL", help="address of the embedding server")
     parser.add_argument(
         "--provider", default="cpu", help="cpu, cuda, coreml or directml (default: %(default)s)"
@@ -169,7 +175,8 @@ def _embed(options: argparse.Namespace, cache: Cache) -> int:
         embedder.start()
         if output_files.needs_orange(options.output, options.skipped):
             threading.Thread(target=output_files.import_orange, daemon=True).start()
-        paths = list(_walk(options.paths))
+        images = _find(options.paths)
+        paths = images.paths
         if not paths:
             raise EmbeddingError("There are no files in " + ", ".join(map(shown, options.paths)))
         outcomes = list(_with_progress(embedder, paths))
@@ -177,9 +184,13 @@ def _embed(options: argparse.Namespace, cache: Cache) -> int:
     status = 0 if any(isinstance(outcome, Embedded) for outcome in outcomes) else 1
     try:
         if options.output is not None:
-            output_files.write_embedded(options.output, paths, outcomes)
+            output_files.write_embedded(
+                options.output, images, outcomes, orange_header=options.orange_header
+            )
         if options.skipped is not None:
-            output_files.write_skipped(options.skipped, paths, outcomes)
+            output_files.write_skipped(
+                options.skipped, images, outcomes, orange_header=options.orange_header
+            )
     except EmbeddingError as error:
         print(f"error: {error}", file=sys.stderr)
         status = 1
@@ -189,15 +200,32 @@ def _embed(options: argparse.Namespace, cache: Cache) -> int:
     return status
 
 
-def _walk(paths: Sequence[str]) -> Iterator[str]:
-    """Give the files named and those in the folders named, without hidden ones."""
+def _find(named: Sequence[str]) -> Images:
+    """Find the files named and those in the folders named, without hidden ones."""
+    from orangecontrib.imageanalytics.output_files import Images
+
+    origin = named[0] if len(named) == 1 and _is_folder(named[0]) else None
+    found = [each for name in named for each in _walk(name, origin)]
+    return Images([path for path, _ in found], [category for _, category in found], origin)
+
+
+def _walk(name: str, origin: str | None) -> Iterator[tuple[str, str | None]]:
+    """Give each file with its category, the folder that it is in; addresses have none."""
+    from orangecontrib.imageanalytics.sources import is_relative
     from orangecontrib.imageanalytics.sources.folders import walk
 
-    for path in paths:
-        if os.path.isdir(path):  # noqa: PTH112 (it never raises, as for a data: URI)
-            yield from walk(path, _warn_of_folder)
-        else:
-            yield path
+    if _is_folder(name):
+        outside = name if origin else os.path.dirname(os.path.abspath(name))  # noqa: PTH100, PTH120
+        for path in walk(name, _warn_of_folder):
+            yield path, os.path.relpath(os.path.dirname(path), outside).replace(os.sep, "/")  # noqa: PTH120
+    elif is_relative(name) or os.path.isabs(name):  # noqa: PTH117
+        yield name, os.path.basename(os.path.dirname(os.path.abspath(name)))  # noqa: PTH100, PTH119, PTH120
+    else:
+        yield name, None
+
+
+def _is_folder(name: str) -> bool:
+    return os.path.isdir(name)  # noqa: PTH112 (it never raises, as for a data: URI)
 
 
 def _warn_of_folder(error: OSError) -> None:

@@ -435,8 +435,9 @@ class _AtWork:
 
 def _is_table(data: Any) -> bool:
     """Tell whether it is an Orange table, without importing Orange, which takes 1.8 s."""
-    orange = sys.modules.get("Orange.data")
-    return orange is not None and isinstance(data, orange.Table)
+    # Another thread may be importing it just now: then there is no table yet.
+    table = getattr(sys.modules.get("Orange.data"), "Table", None)
+    return table is not None and isinstance(data, table)
 
 
 def _check_collection(data: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -185,24 +185,45 @@ class _Rows:
         self._sizes.append((header.size, header.width, header.height))
 
     def table(self) -> Table:
-        category, classes = _categories(self._images)
-        metas = np.empty((len(self._images), 5), dtype=object)
-        metas[:, 0] = [os.path.splitext(image.rpartition("/")[2])[0] for image in self._images]  # noqa: PTH122
-        metas[:, 1] = self._images
-        metas[:, 2:] = np.array(self._sizes, dtype=float).reshape(-1, 3)
-        table = Table.from_numpy(
-            Domain([], category, _metas(self.origin)),
-            np.empty((len(metas), 0)),
-            classes,
-            metas,
-        )
+        folders = [image.rpartition("/")[0] or "." for image in self._images]
+        table = image_table(self._images, self._sizes, folders, self.origin)
         table.name = Path(self.origin).name or self.origin
         return table
 
 
-def _metas(origin: str) -> list[ContinuousVariable | StringVariable]:
+def image_table(
+    images: Sequence[str],
+    sizes: Sequence[tuple[float, float, float]],
+    categories: Sequence[str | None],
+    origin: str | None,
+) -> Table:
+    """Make the table of images that `ImportImages` gives.
+
+    Parameters
+    ----------
+    images : sequence of N str
+        Their references.
+    sizes : sequence of N tuples
+        Size in bytes, width and height in pixels; NaN where that is not known.
+    categories : sequence of N str or None
+        Where each is filed; a class if there are several, in the order in which they come.
+    origin : str or None
+        The folder that relative references are in.
+    """
+    category, classes = _categories(categories)
+    metas = np.empty((len(images), 5), dtype=object)
+    metas[:, 0] = [os.path.splitext(image.rpartition("/")[2])[0] for image in images]  # noqa: PTH122
+    metas[:, 1] = images
+    metas[:, 2:] = np.array(sizes, dtype=float).reshape(-1, 3)
+    domain = Domain([], category, _metas(origin))
+    return Table.from_numpy(domain, np.empty((len(metas), 0)), classes, metas)
+
+
+def _metas(origin: str | None) -> list[ContinuousVariable | StringVariable]:
     image = StringVariable("image")
-    image.attributes.update(type="image", origin=origin)
+    image.attributes["type"] = "image"
+    if origin is not None:
+        image.attributes["origin"] = origin
     numbers = (ContinuousVariable(name, number_of_decimals=0) for name in _NUMBERS)
     return [StringVariable("image name"), image, *numbers]
 
@@ -211,12 +232,11 @@ _NUMBERS = ("size", "width", "height")
 
 
 def _categories(
-    images: list[str],
+    folders: Sequence[str | None],
 ) -> tuple[DiscreteVariable | None, np.ndarray | None]:
     """Make a class of the images' folders, if there is more than one."""
-    folders = [image.rpartition("/")[0] or "." for image in images]
-    values = list(dict.fromkeys(folders))  # in natural order, as `walk` has come to them
+    values = list(dict.fromkeys(filter(None, folders)))  # in natural order, as `walk` came to them
     if len(values) < 2:
         return None, None
-    index = {value: i for i, value in enumerate(values)}
-    return DiscreteVariable("category", values), np.array([index[f] for f in folders], dtype=float)
+    index: dict[str | None, float] = {value: i for i, value in enumerate(values)}
+    return DiscreteVariable("category", values), np.array([index.get(f, np.nan) for f in folders])

@@ -6,11 +6,13 @@ import os
 import stat
 import tempfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from orangecontrib.imageanalytics.decoding.header import Header, read_header
 from orangecontrib.imageanalytics.outcome import Embedded, EmbeddingError, Outcome, Skipped
 
 if TYPE_CHECKING:
@@ -20,6 +22,25 @@ if TYPE_CHECKING:
 
 #: What can be written; all but .npz are Orange's formats.
 SUFFIXES = (".tab", ".csv", ".xlsx", ".pkl", ".npz")
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The images that the command line was given, in its order.
+
+    Attributes
+    ----------
+    paths : list of str
+        Their paths and addresses.
+    categories : list of str or None
+        The folder that each was found in; None for addresses.
+    origin : str or None
+        The one folder that was named, if it was one; `categories` are relative to it.
+    """
+
+    paths: list[str]
+    categories: list[str | None]
+    origin: str | None = None
 
 
 def problem_with(path: Path) -> str | None:
@@ -47,14 +68,17 @@ def needs_orange(*paths: Path | None) -> bool:
 
 def import_orange() -> None:
     """Import what `write_embedded` needs of Orange, while the images are being embedded."""
-    from orangecontrib.imageanalytics import tables  # noqa: F401
+    from orangecontrib.imageanalytics import import_images, tables  # noqa: F401
 
 
-def write_embedded(path: Path, images: Sequence[str], outcomes: Sequence[Outcome]) -> None:
+def write_embedded(
+    path: Path, images: Images, outcomes: Sequence[Outcome], *, orange_header: bool = False
+) -> None:
     """Write the embedded images; nothing if there are none.
 
     A .npz file holds `images` (text) and `embeddings` (float32 of shape (N, D)); others the table
-    that the widget would give.
+    that the widgets would give. A .csv file has one row of names above the data, as pandas and R
+    read it, or with `orange_header` the three that Orange reads types and roles from.
     """
     rows = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, Embedded)]
     if not rows:
@@ -62,17 +86,22 @@ def write_embedded(path: Path, images: Sequence[str], outcomes: Sequence[Outcome
     if path.suffix.lower() == ".npz":
         vectors = [outcome.vector for outcome in outcomes if isinstance(outcome, Embedded)]
         with _whole(path) as temporary:
-            names = np.array([_printable(images[row]) for row in rows])
+            names = np.array([_printable(images.paths[row]) for row in rows])
             np.savez(temporary, images=names, embeddings=np.vstack(vectors))
     else:
-        embedded, _, _ = _tables(images, outcomes)
-        _save(embedded, path)
+        is_plain = path.suffix.lower() == ".csv" and not orange_header
+        embedded, _, _ = _tables(images, outcomes, is_plain)
+        _save(embedded, path, is_plain)
 
 
-def write_skipped(path: Path, images: Sequence[str], outcomes: Sequence[Outcome]) -> None:
-    """Write the skipped images and why, also if there are none."""
+def write_skipped(
+    path: Path, images: Images, outcomes: Sequence[Outcome], *, orange_header: bool = False
+) -> None:
+    """Write the skipped images and why, also if there are none; see `write_embedded`."""
     if path.suffix.lower() == ".npz":
-        skipped = [(i, o) for i, o in zip(images, outcomes, strict=True) if isinstance(o, Skipped)]
+        skipped = [
+            (i, o) for i, o in zip(images.paths, outcomes, strict=True) if isinstance(o, Skipped)
+        ]
         with _whole(path) as temporary:
             np.savez(
                 temporary,
@@ -80,28 +109,40 @@ def write_skipped(path: Path, images: Sequence[str], outcomes: Sequence[Outcome]
                 reasons=np.array([str(outcome) for _, outcome in skipped], dtype=np.str_),
             )
     else:
-        _, skipped_table, _ = _tables(images, outcomes)
-        _save(skipped_table if skipped_table is not None else _image_table([]), path)
+        is_plain = path.suffix.lower() == ".csv" and not orange_header
+        _, table, _ = _tables(images, outcomes, is_plain)
+        none = _image_table(Images([], []), [], is_plain)
+        _save(table if table is not None else none, path, is_plain)
 
 
 def _tables(
-    images: Sequence[str], outcomes: Sequence[Outcome]
+    images: Images, outcomes: Sequence[Outcome], is_plain: bool
 ) -> tuple[Table | None, Table | None, int]:
     from orangecontrib.imageanalytics import tables
 
-    return tables.with_embeddings(_image_table(images), outcomes)
+    return tables.with_embeddings(_image_table(images, outcomes, is_plain), outcomes)
 
 
-def _image_table(images: Sequence[str]) -> Table:
-    from Orange.data import Domain, StringVariable, Table
+def _image_table(images: Images, outcomes: Sequence[Outcome], is_plain: bool) -> Table:
+    """Make the table of images; a plain one has whole paths, since it does not hold the origin."""
+    from orangecontrib.imageanalytics.import_images import image_table
 
-    name, image = StringVariable("image name"), StringVariable("image")
-    image.attributes["type"] = "image"
-    metas = np.empty((len(images), 2), dtype=object)
-    metas[:, 0] = [_printable(Path(path).stem) for path in images]
-    metas[:, 1] = [_printable(path) for path in images]
-    empty = np.empty((len(images), 0))
-    return Table.from_numpy(Domain([], metas=[name, image]), empty, metas=metas)
+    origin = None if is_plain or images.origin is None else str(Path(images.origin).absolute())
+    folder = images.origin
+    names = [
+        os.path.relpath(path, folder).replace(os.sep, "/") if origin and folder else path
+        for path in images.paths
+    ]
+    sizes = [_size(path, outcome) for path, outcome in zip(images.paths, outcomes, strict=True)]
+    categories = [None if c is None else _printable(c) for c in images.categories]
+    return image_table([_printable(name) for name in names], sizes, categories, origin)
+
+
+def _size(path: str, outcome: Outcome) -> tuple[float, float, float]:
+    header = read_header(path) if isinstance(outcome, Embedded) else None
+    if isinstance(header, Header):
+        return header.size, header.width, header.height
+    return np.nan, np.nan, np.nan  # of an address, or a file that could not be read
 
 
 def _printable(text: str) -> str:
@@ -109,10 +150,15 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _save(table: Table | None, path: Path) -> None:
+def _save(table: Table | None, path: Path, is_plain: bool) -> None:
     assert table is not None
     with _whole(path) as temporary:
-        table.save(str(temporary))
+        if is_plain:
+            from Orange.data.io import CSVReader
+
+            CSVReader.write_file(str(temporary), table, with_annotations=False)
+        else:
+            table.save(str(temporary))
 
 
 @contextmanager
