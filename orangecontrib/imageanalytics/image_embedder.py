@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 from orangecontrib.imageanalytics import installed_beside, models
 from orangecontrib.imageanalytics.cache import Cache
 from orangecontrib.imageanalytics.outcome import (
+    ComputedColumnError,
     Embedded,
     EmbeddingConnectionError,
     EmbeddingError,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from Orange.data import Table, Variable
 
+    from orangecontrib.imageanalytics.computed_columns import Embedding, EmbedImages
     from orangecontrib.imageanalytics.embedder import Embedder, Lost
     from orangecontrib.imageanalytics.web.downloads import Downloads
     from orangecontrib.imageanalytics.web.reach import Reach
@@ -56,6 +58,8 @@ __all__ = [
     "DEFAULT_SERVER",
     "MODELS",
     "TOKEN_VARIABLE",
+    "ComputedColumnError",
+    "EmbedImages",
     "Embedded",
     "EmbeddingConnectionError",
     "EmbeddingError",
@@ -278,7 +282,7 @@ class ImageEmbedder:
         from orangecontrib.imageanalytics import tables
 
         outcomes = list(self.outcomes(data, col, callback=callback, folder=folder))
-        return tables.with_embeddings(data, outcomes, self.made_by)
+        return tables.with_embeddings(data, outcomes, self.embedding(col))
 
     def outcomes(
         self,
@@ -330,11 +334,36 @@ class ImageEmbedder:
         return None if embedder is None else embedder.lost
 
     @property
-    def made_by(self) -> str:
-        """What the columns that this embedder makes say of it; see `tables.maker`."""
-        from orangecontrib.imageanalytics import tables
+    def fingerprint(self) -> str:
+        """What the vectors depend on besides the image: weights and preprocessing, or the server.
 
-        return tables.maker(self._model.id, self._model.title)
+        Not what computes: a GPU's numbers differ from the CPU's in their last digits only.
+        """
+        return str(self._embedder().fingerprint).removesuffix(f" {self._provider}")
+
+    def embedding(self, col: str | Variable = "image") -> Embedding:
+        """Say how the columns of an embedding by this embedder compute themselves.
+
+        Parameters
+        ----------
+        col : str or Variable
+            The column of images.
+        """
+        from orangecontrib.imageanalytics.computed_columns import Embedding
+        from orangecontrib.imageanalytics.surroundings import surroundings
+
+        address = None
+        if not self._model.is_local:
+            address = server_address(self.server_url)
+            surroundings().choose(address, self._token)
+        return Embedding(
+            model=self._model.id,
+            fingerprint=self.fingerprint,
+            image=str(getattr(col, "name", col)),
+            title=self._model.title,
+            dimension=self._model.dimension,
+            server=address,
+        )
 
     def is_local_embedder(self) -> bool:
         """Tell whether the model runs on this computer."""
@@ -431,6 +460,15 @@ class _AtWork:
         finally:
             if embedder is not None:
                 embedder.close()
+
+
+def __getattr__(name: str) -> Any:
+    """Give EmbedImages, which needs Orange, to those who ask for it."""
+    if name == "EmbedImages":
+        from orangecontrib.imageanalytics.computed_columns import EmbedImages
+
+        return EmbedImages
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _is_table(data: Any) -> bool:

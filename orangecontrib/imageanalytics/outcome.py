@@ -7,6 +7,7 @@ Exceptions are for what makes the whole run impossible:
     ├── UnknownModelError      (ValueError)       no such model in the catalogue
     ├── InputTypeError         (TypeError)        the input is not of a kind that can be embedded
     ├── ColumnError            (ValueError)       the table has no such column of images
+    ├── ComputedColumnError    (ValueError)       a column of an embedding cannot compute itself
     ├── ModelFileError                            a model's file is missing, broken or unusable
     │   └── MissingModelError                     it has to be downloaded first
     ├── ModelDownloadError                        a model's files cannot be had from the hub
@@ -114,6 +115,10 @@ class InputTypeError(EmbeddingError, TypeError):
 
 class ColumnError(EmbeddingError, ValueError):
     """The table has no such column of images."""
+
+
+class ComputedColumnError(EmbeddingError, ValueError):
+    """A column of an embedding cannot be computed for pictures that a model is given."""
 
 
 class ModelFileError(EmbeddingError):

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -183,8 +183,45 @@ def maker(model: str, title: str) -> str:
     return f"{model}: {title}"  # one text, as a .tab file holds it
 
 
+class Origin(Protocol):
+    """How the columns of an embedding came about."""
+
+    @property
+    def made_by(self) -> str:
+        """What they say of their `maker`."""
+
+    def column(self, index: int) -> Any:
+        """Give the ``compute_value`` of one of them, counted from 0."""
+
+
+def with_columns(
+    domain: Domain, dimension: int, *, how: Origin | None = None, sparse: bool = False
+) -> Domain:
+    """Put the columns of an embedding behind the attributes of a domain.
+
+    Parameters
+    ----------
+    domain : Domain
+        Of the table of images.
+    dimension : int
+        Number of columns.
+    how : Origin, optional
+        What the columns know of themselves; nothing if None.
+    sparse : bool
+        Whether the table's X is.
+
+    Returns
+    -------
+    Domain
+        With attributes ``n0``, ``n1``, ...; if one of these names is taken, all get the same free
+        suffix.
+    """
+    new = _new_attributes(domain, dimension, sparse, how)
+    return Domain(domain.attributes + new, domain.class_vars, domain.metas)
+
+
 def with_embeddings(
-    table: Table, outcomes: Sequence[Outcome], made_by: str | None = None
+    table: Table, outcomes: Sequence[Outcome], how: Origin | None = None
 ) -> tuple[Table | None, Table | None, int]:
     """Part a table into its embedded and its skipped rows.
 
@@ -194,8 +231,8 @@ def with_embeddings(
         The table of images; it is not changed.
     outcomes : sequence of N Embedded or Skipped
         What became of each row's image.
-    made_by : str, optional
-        What the new columns say of their `maker`.
+    how : Origin, optional
+        What the new columns know of themselves: who made them, how to compute them.
 
     Returns
     -------
@@ -224,7 +261,7 @@ def with_embeddings(
     reasons = [str(outcome) for outcome in outcomes if isinstance(outcome, Skipped)]
     is_embedded = np.array([isinstance(outcome, Embedded) for outcome in outcomes], dtype=bool)
     return (
-        _embedded(table, np.flatnonzero(is_embedded), vectors, made_by) if vectors else None,
+        _embedded(table, np.flatnonzero(is_embedded), vectors, how) if vectors else None,
         _skipped(table, np.flatnonzero(~is_embedded), reasons) if reasons else None,
         len(reasons),
     )
@@ -303,14 +340,8 @@ def _read_maker(made_by: str) -> tuple[str, str]:
     return model, title or model
 
 
-def _embedded(table: Table, rows: Rows, vectors: list[Vector], made_by: str | None) -> Table:
-    old = table.domain
-    dimension = len(vectors[0])
-    domain = Domain(
-        old.attributes + _new_attributes(old, dimension, sp.issparse(table.X), made_by),
-        old.class_vars,
-        old.metas,
-    )
+def _embedded(table: Table, rows: Rows, vectors: list[Vector], how: Origin | None) -> Table:
+    domain = with_columns(table.domain, len(vectors[0]), how=how, sparse=sp.issparse(table.X))
     selected = _select(table, rows)
     # First let go of the selected X: with the new one beside it, appending to a table that has
     # embeddings already would take half as much memory again. (`unlocked...` holds what it locks.)
@@ -349,19 +380,21 @@ def _appended(old: Matrix, rows: Rows, vectors: list[Vector]) -> Matrix:
 
 
 def _new_attributes(
-    domain: Domain, dimension: int, sparse: bool, made_by: str | None
+    domain: Domain, dimension: int, sparse: bool, how: Origin | None
 ) -> tuple[Variable, ...]:
-    """Make plain numeric variables; "hidden" keeps them out of long menus, as of Scatter Plot."""
+    """Make numeric variables; "hidden" keeps them out of long menus, as of Scatter Plot."""
     # Their `sparse` follows X: Orange makes X dense when a third of its columns are not sparse.
     taken = {variable.name for variable in itertools.chain(domain.variables, domain.metas)}
-    attributes = tuple(
-        ContinuousVariable(name, sparse=sparse) for name in _free_names(dimension, taken)
-    )
-    for attribute in attributes:
-        attribute.attributes["hidden"] = True
-        if made_by:
-            attribute.attributes["embedder"] = made_by
-    return attributes
+    said: dict[str, Any] = {"hidden": True}
+    if how is not None:
+        said["embedder"] = how.made_by
+    attributes = []
+    for index, name in enumerate(_free_names(dimension, taken)):
+        computed = None if how is None else how.column(index)
+        attribute = ContinuousVariable(name, compute_value=computed, sparse=sparse)
+        attribute.attributes = dict(said)
+        attributes.append(attribute)
+    return tuple(attributes)
 
 
 def _free_names(dimension: int, taken: set[str]) -> list[str]:

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from orangecontrib.imageanalytics.installed_beside import warn_if_public_addon_is_installed
+from orangecontrib.imageanalytics.surroundings import surround
 from orangecontrib.imageanalytics.widgets.missing_addons import replace_public_addon
+from orangecontrib.imageanalytics.widgets.model_calls import OrangeWindow
 
 NAME = "Image Analytics"
 DESCRIPTION = "Tables of images, and tables of numbers from them."
@@ -21,3 +23,4 @@ WIDGET_HELP_PATH = (
 
 warn_if_public_addon_is_installed()
 replace_public_addon()
+surround(OrangeWindow())

@@ -166,14 +166,14 @@ def embed(request: Request, run: Run) -> Finished:
     ) as embedder:
         found = [None if is_lost(name, request.folder) else name for name in references]
         outcomes = list(embedder.outcomes(found, callback=tell))
-        lost, made_by = embedder.lost, embedder.made_by
+        lost, how = embedder.lost, embedder.embedding(request.attribute)
     outcomes = [
         Skipped(Reason.NOT_FOUND, f"its folder is not known: {shown(name)}")
         if name is not None and is_lost(name, request.folder)
         else outcome
         for name, outcome in zip(references, outcomes, strict=True)
     ]
-    embedded, skipped, _ = tables.with_embeddings(request.table, outcomes, made_by)
+    embedded, skipped, _ = tables.with_embeddings(request.table, outcomes, how)
     run.check()
     return Finished(
         request,

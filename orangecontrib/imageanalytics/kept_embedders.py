@@ -1,0 +1,64 @@
+"""Embedders that are kept for a minute: the next call finds their workers and connections."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+
+#: Seconds that an embedder is kept after a call.
+KEPT = 60.0
+
+_lock = threading.Lock()
+_idle: dict[Hashable, list[tuple[float, ImageEmbedder]]] = defaultdict(list)
+
+
+@contextmanager
+def lent(key: Hashable, make: Callable[[], ImageEmbedder]) -> Iterator[ImageEmbedder]:
+    """Lend an embedder to one borrower at a time, as a new run ends what is left of the last.
+
+    Parameters
+    ----------
+    key : hashable
+        What it is: one that was made for the same key may be lent again.
+    make : callable
+        Makes one if none is idle.
+    """
+    with _lock:
+        embedder = _idle[key].pop()[1] if _idle[key] else None
+    if embedder is None:
+        embedder = make()
+    try:
+        yield embedder
+    except BaseException:
+        embedder.close()
+        raise
+    with _lock:
+        _idle[key].append((time.monotonic() + KEPT, embedder))
+    timer = threading.Timer(KEPT, _close_old)
+    timer.daemon = True
+    timer.start()
+
+
+def close_all() -> None:
+    """Close those that are idle now."""
+    _close(float("inf"))
+
+
+def _close_old() -> None:
+    _close(time.monotonic())
+
+
+def _close(now: float) -> None:
+    with _lock:
+        ended = [pair for pairs in _idle.values() for pair in pairs if pair[0] <= now]
+        for pairs in _idle.values():
+            pairs[:] = [pair for pair in pairs if pair[0] > now]
+    for _, embedder in ended:
+        embedder.close()
