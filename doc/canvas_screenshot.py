@@ -2,16 +2,18 @@
 
     python doc/canvas_screenshot.py                  # builds a workflow by hand
     python doc/canvas_screenshot.py examples/x.ows   # opens this one
+    python doc/canvas_screenshot.py predictions      # new photos go into Predictions as they are
 
 Without an argument, File, Image Embedding and Data Table are placed, connected and run. The result
-is doc/images/canvas.png. The canvas has a home of its own: the user's settings are left alone, and
-nothing is asked of any server. Needs Xvfb and ImageMagick, and this package installed, as Orange
-finds widgets by entry points.
+is doc/images/canvas.png, or doc/images/predictions.png. The canvas has a home of its own: the
+user's settings are left alone, and nothing is asked of any server. Needs Xvfb and ImageMagick, and
+this package installed, as Orange finds widgets by entry points.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -84,7 +86,7 @@ def run_canvas() -> None:
 
         def create_main_window(self) -> Any:
             window = super().create_main_window()
-            steps = build_and_run(window) if len(sys.argv) == 1 else watch(window)
+            steps = STEPS.get("".join(sys.argv[1:]), watch)(window)
             QTimer.singleShot(2000, lambda: take_step(steps))
             return window
 
@@ -112,31 +114,44 @@ def run_canvas() -> None:
 
         look()
 
-    arguments = [sys.argv[0], "--no-welcome", "--no-splash", *sys.argv[1:]]
+    files = [] if "".join(sys.argv[1:]) in STEPS else sys.argv[1:]
+    arguments = [sys.argv[0], "--no-welcome", "--no-splash", *files]
     Canvas().run(arguments)
 
 
-def build_and_run(window: Any) -> Iterator[Callable[[], bool]]:
-    """Place three widgets, connect them, and wait for the embeddings."""
+def place(
+    window: Any, places: dict[str, tuple[int, int]], links: list[tuple[int, str, int, str]]
+) -> list[Any]:
+    """Place widgets, by their titles, and connect them; what follows a bar tells them apart."""
     from orangecanvas.registry import global_registry
     from orangecanvas.scheme import SchemeLink
 
     window.setGeometry(0, 0, *map(int, SIZE.split("x")))
     document, registry = window.current_document(), global_registry()
-    names = "File", "Image Embedding", "Data Table"
     nodes = []
-    for i, name in enumerate(names):
+    for title, position in places.items():
+        name = title.partition("|")[0]
         description = next(widget for widget in registry.widgets() if widget.name == name)
-        nodes.append(document.createNewNode(description, position=(150 + 200 * i, 120)))
-    for (source, output), (sink, input_) in (
-        ((nodes[0], "Data"), (nodes[1], "Images")),
-        ((nodes[1], "Embeddings"), (nodes[2], "Data")),
-    ):
+        nodes.append(document.createNewNode(description, title.replace("|", " "), position))
+    for source, output, sink, input_ in links:
+        source, sink = nodes[source], nodes[sink]
         document.addLink(
             SchemeLink(source, source.output_channel(output), sink, sink.input_channel(input_))
         )
-    scheme = document.scheme()
-    file, embedding, table = (scheme.widget_for_node(node) for node in nodes)
+    return [document.scheme().widget_for_node(node) for node in nodes]
+
+
+def build_and_run(window: Any) -> Iterator[Callable[[], bool]]:
+    """Place three widgets, connect them, and wait for the embeddings."""
+    file, embedding, table = place(
+        window,
+        {
+            "File": (150, 120),
+            "Image Embedding": (350, 120),
+            "Data Table": (550, 120),
+        },
+        [(0, "Data", 1, "Images"), (1, "Embeddings", 2, "Data")],
+    )
     file.add_path(str(photo_table(Path(os.environ[_CHILD]))))
     file.load_data()
     yield lambda: embedding.finished is not None and embedding.task is None
@@ -145,6 +160,41 @@ def build_and_run(window: Any) -> Iterator[Callable[[], bool]]:
     embedding.move(680, 330)
     yield pause(2)
     photograph()
+
+
+def predict(window: Any) -> Iterator[Callable[[], bool]]:
+    """Train a model on an embedding, and give it photos that nobody has embedded."""
+    old, embedding, _, new, predictions = place(
+        window,
+        {
+            "Import Images|(to learn from)": (120, 90),
+            "Image Embedding": (300, 90),
+            "Logistic Regression": (480, 90),
+            "Import Images|(new)": (300, 220),
+            "Predictions": (660, 150),
+        },
+        [
+            (0, "Data", 1, "Images"),
+            (1, "Embeddings", 2, "Data"),
+            (2, "Model", 4, "Predictors"),
+            (3, "Data", 4, "Data"),
+        ],
+    )
+    home = Path(os.environ[_CHILD])
+    for index, photo in enumerate(PHOTOS):
+        folder = home / "new" if index % 3 == 1 else home / "photos" / photo.parent.name
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, folder)
+    old.open_folder(str(home / "photos"))
+    yield lambda: embedding.finished is not None
+    yield pause(2)
+    new.open_folder(str(home / "new"))
+    yield lambda: predictions.data is not None and bool(predictions._non_errored_predictors())
+    predictions.resize(640, 330)
+    predictions.show()
+    predictions.move(540, 400)
+    yield pause(2)
+    photograph("predictions.png")
 
 
 def watch(window: Any) -> Iterator[Callable[[], bool]]:
@@ -170,11 +220,13 @@ def pause(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > end
 
 
-def photograph() -> None:
+def photograph(name: str = "canvas.png") -> None:
     """Save the whole screen."""
-    target = str(HERE / "images" / "canvas.png")
+    target = str(HERE / "images" / name)
     subprocess.run(["import", "-window", "root", "+dither", "-colors", "128", target], check=True)
 
+
+STEPS = {"": build_and_run, "predictions": predict}
 
 if __name__ == "__main__":
     if _CHILD in os.environ:

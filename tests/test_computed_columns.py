@@ -96,10 +96,11 @@ def test_a_model_predicts_the_same_from_pictures_and_from_their_embedding(train,
     embedded = embed(raw)
     for learner in (LogisticRegressionLearner(), KNNLearner(), TreeLearner()):
         model = learner(train)
-        np.testing.assert_array_equal(model(raw), raw.Y)
+        np.testing.assert_array_equal(model(raw), model(embedded))
         np.testing.assert_allclose(
             model(raw, model.Probs), model(embedded, model.Probs), atol=1e-12
         )
+    np.testing.assert_array_equal(LogisticRegressionLearner()(train)(raw), raw.Y)
 
 
 def test_a_model_tells_fruits_from_animals_in_the_folder_that_it_is_given():

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from AnyQt.QtCore import QEventLoop, Qt, QThread, QTimer
-from AnyQt.QtWidgets import QApplication, QProgressDialog
+from AnyQt.QtWidgets import QApplication, QProgressBar, QProgressDialog
 
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
 from orangecontrib.imageanalytics.outcome import ComputedColumnError
@@ -100,18 +100,19 @@ class _Waiting(Generic[T]):
         dialog = QProgressDialog("", "Cancel", 0, self._count, QApplication.activeWindow())
         dialog.setWindowTitle("Looking at pictures")
         dialog.setWindowModality(Qt.WindowModality.ApplicationModal)
-        dialog.setAutoClose(False)
-        dialog.setAutoReset(False)
-        dialog.setMinimumDuration(0)
+        # The dialog's own setValue would process events in the midst of those of the timer.
+        bar = QProgressBar(dialog, maximum=self._count)
+        dialog.setBar(bar)
         dialog.canceled.connect(self._cancelled.set)
 
         def show() -> None:
             finished = round(self._share * self._count)
-            dialog.setLabelText(
-                f"A model looks at {self._count} pictures.\n"
-                f"Embedding {finished} of {self._count} ({self._title})"
-            )
-            dialog.setValue(finished)
+            bar.setValue(finished)
+            if not self._cancelled.is_set():
+                dialog.setLabelText(
+                    f"A model looks at {self._count} pictures.\n"
+                    f"Embedding {finished} of {self._count} ({self._title})"
+                )
 
         timer.timeout.connect(show)
         show()
