@@ -93,12 +93,15 @@ class Result:
         The number of these bytes.
     stat : os.stat_result, optional
         Of the file that was read, at the time of reading.
+    shape : tuple of int, optional
+        The picture's own height and width, upright, if it was decoded.
     """
 
     payload: Any
     content: bytes | None = None
     size: int = 0
     stat: os.stat_result | None = None
+    shape: tuple[int, int] | None = None
 
 
 class LostBecause(Enum):

@@ -86,6 +86,18 @@ def test_a_thumbnail_is_turned_upright_and_keeps_its_transparency(tmp_path):
     assert pixels[32, 50, 1] > 200
 
 
+def test_what_is_known_of_the_picture_itself_comes_with_it(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "lying.jpg"
+    Image.new("RGB", (200, 100), "red").save(path, exif=exif)
+    with Thumbnails(tmp_path / "cache", workers=1) as thumbnails:
+        for _ in range(2):  # decoded, and from the cache
+            (thumbnail,) = thumbnails([path], 64)
+            assert (thumbnail.width, thumbnail.height) == (100, 200)
+            assert thumbnail.size == path.stat().st_size
+
+
 def test_what_is_in_the_cache_is_not_decoded_again(tmp_path):
     paths = [jpeg(tmp_path / f"{number}.jpg", (200, 100 + number)) for number in range(5)]
     time.sleep(2.1)  # a file that has just been changed might change once more unnoticed

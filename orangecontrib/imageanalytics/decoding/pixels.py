@@ -47,6 +47,7 @@ __all__ = [
     "NeedsMemory",
     "Unreadable",
     "decode",
+    "decode_sized",
     "encode_jpeg",
     "from_picture",
     "prepare_process",
@@ -111,6 +112,17 @@ def decode(
     NeedsMemory
         If decoding would take more than `allowance`; nothing has been decoded then.
     """
+    return decode_sized(data, fit, allowance=allowance, max_pixels=max_pixels)[0]
+
+
+def decode_sized(
+    data: bytes,
+    fit: Fit,
+    *,
+    allowance: int | None = None,
+    max_pixels: int | None = None,
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """Decode an image as `decode` does; give its own height and width, upright, as well."""
     if problem := formats.not_decoded(data):
         raise Unreadable(problem.reason, problem.detail)
     name = formats.signature(data)
@@ -132,9 +144,12 @@ def decode(
         if header is not None:
             full = image.height, image.width
             scaled = jpeg.decode(data, header, image.mode, eighths)
-            return resize.resize_scaled(scaled, full, eighths, fit, turn)
-        picture = _loaded(image, data)
-        return resize.resize(picture, fit, upright.orientation(picture))
+            fitted = resize.resize_scaled(scaled, full, eighths, fit, turn)
+        else:
+            picture = _loaded(image, data)
+            full, turn = (picture.height, picture.width), upright.orientation(picture)
+            fitted = resize.resize(picture, fit, turn)
+    return fitted, upright.before_turning(full, turn)
 
 
 def from_picture(picture: Image.Image | NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:

@@ -96,7 +96,7 @@ def work(job: Job, task: Task, allowance: int, most: int) -> Result | Postponed:
         Bytes that it might be given later, once other images are done.
     """
     prepare(job)
-    stat = None
+    stat = shape = None
     match task:
         case PixelsTask():
             return Result(job(task.pixels))
@@ -111,7 +111,7 @@ def work(job: Job, task: Task, allowance: int, most: int) -> Result | Postponed:
                 return Result(read)
             data, stat = read
     try:
-        image = pixels.decode(data, task.fit or job.fit, allowance=allowance)
+        image, shape = pixels.decode_sized(data, task.fit or job.fit, allowance=allowance)
     except pixels.NeedsMemory as need:
         if need.cost <= most:
             return Postponed(need.cost)
@@ -124,7 +124,7 @@ def work(job: Job, task: Task, allowance: int, most: int) -> Result | Postponed:
         payload = fault.skipped
     else:
         payload = job(image)
-    return Result(payload, sources.content_hash(data), len(data), stat)
+    return Result(payload, sources.content_hash(data), len(data), stat, shape)
 
 
 def work_all(

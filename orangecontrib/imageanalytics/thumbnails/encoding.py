@@ -6,6 +6,7 @@ The job runs in worker processes: nothing here imports Orange, Qt or httpx.
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ STEPS = (64, 128, 256, 512, 1024)
 #: of the two keeps transparency, takes 4.5 ms at its fastest, PNG as long and six times the space.
 _JPEG_QUALITY, _WEBP_QUALITY, _WEBP_METHOD = 85, 85, 0
 
+#: What stands before a thumbnail's file in the cache: the picture's width, height and bytes.
+_FACTS = struct.Struct("<IIQ")
+
 #: Part of the cache's keys: to be raised when thumbnails come out differently.
 VERSION = 1
 
@@ -35,9 +39,16 @@ class Thumbnail:
     ----------
     data : bytes
         The content of an image file: JPEG, or WebP if a part of the picture is transparent.
+    width, height : int
+        Of the picture itself, upright, in pixels.
+    size : int
+        Of the picture's file, in bytes; 0 if it is not one of bytes.
     """
 
     data: bytes
+    width: int
+    height: int
+    size: int
 
     def pixels(self) -> NDArray[np.uint8]:
         """Decode it.
@@ -55,6 +66,16 @@ class Thumbnail:
         from PIL import Image
 
         return np.array(Image.open(io.BytesIO(self.data)).convert("RGBA"))
+
+    def to_blob(self) -> bytes:
+        """Write it as it is kept in the cache."""
+        return _FACTS.pack(self.width, self.height, self.size) + self.data
+
+    @classmethod
+    def from_blob(cls, blob: bytes) -> Thumbnail:
+        """Read what `to_blob` has written."""
+        width, height, size = _FACTS.unpack_from(blob)
+        return cls(blob[_FACTS.size :], width, height, size)
 
 
 def step_for(pixels: int) -> int:

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.cache import ThumbnailCache
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from orangecontrib.imageanalytics.embedder import Result, Task
     from orangecontrib.imageanalytics.web.downloads import Downloads, Known
+    from orangecontrib.imageanalytics.web.reach import Reach
 
     Made = Future[Thumbnail | Skipped]
 
@@ -53,6 +56,8 @@ class Thumbnails:
         The cache, its folder, or False for none; the user's own by default.
     workers : int, optional
         Number of worker processes; by default that of the cores that this process may use.
+    reach : Reach, optional
+        Where web images may be fetched from; by default wherever a script may.
 
     Examples
     --------
@@ -68,6 +73,7 @@ class Thumbnails:
         cache: ThumbnailCache | str | os.PathLike[str] | bool | None = None,
         *,
         workers: int | None = None,
+        reach: Reach | None = None,
     ) -> None:
         if isinstance(cache, ThumbnailCache):
             self._cache = cache
@@ -76,6 +82,7 @@ class Thumbnails:
         else:
             self._cache = ThumbnailCache(Path(cache))
         self._workers = workers
+        self._reach = reach
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._downloads: Downloads | None = None
@@ -199,6 +206,14 @@ class Thumbnails:
                 self._from_web(source.url, step, made)
         return made
 
+    def set_reach(self, reach: Reach | None) -> None:
+        """Fetch web images from elsewhere from now on; what is under way is cancelled."""
+        with self._lock:
+            self._reach = reach
+            downloads, self._downloads = self._downloads, None
+        if downloads is not None:
+            downloads.close()
+
     def close(self) -> None:
         """End the processes and downloads at once; may be called twice."""
         with self._lock:
@@ -215,16 +230,16 @@ class Thumbnails:
 
     def _from_file(self, file: LocalFile, step: int, made: Made) -> None:
         begun = time.time()
-        data = self._cache.blob_of_file(file.path, file.stat, _fingerprint(step))
-        if data is not None:
-            made.set_result(Thumbnail(data))
+        blob = self._cache.blob_of_file(file.path, file.stat, _fingerprint(step))
+        if blob is not None:
+            made.set_result(Thumbnail.from_blob(blob))
             return
         self._decode(FileTask(file.path, Within(step)), step, made, file.path, begun)
 
     def _from_bytes(self, data: bytes, step: int, made: Made) -> None:
         known = self._cache.blob(sources.content_hash(data), _fingerprint(step))
         if known is not None:
-            _resolve(made, Thumbnail(known))
+            _resolve(made, Thumbnail.from_blob(known))
         else:
             self._decode(BytesTask(data, Within(step)), step, made)
 
@@ -250,8 +265,8 @@ class Thumbnails:
                 _resolve(made, result)
             elif isinstance(result, Content):
                 self._from_bytes(result.data, step, made)
-            elif data := self._cache.blob(result.content, _fingerprint(step)):
-                _resolve(made, Thumbnail(data))
+            elif blob := self._cache.blob(result.content, _fingerprint(step)):
+                _resolve(made, Thumbnail.from_blob(blob))
             else:  # the cache has dropped it in between
                 again = self._web().fetch(url)
                 again.add_done_callback(
@@ -286,16 +301,27 @@ class Thumbnails:
             self._give_up(engine)
             _fail(made, error)
         else:
-            result = done.result()
-            if not isinstance(result.payload, Skipped) and step in STEPS:
-                self._remember(result, step, path, begun)
-            is_made = not isinstance(result.payload, Skipped)
-            _resolve(made, Thumbnail(result.payload) if is_made else result.payload)
+            _resolve(made, self._taken(done.result(), step, path, begun))
 
-    def _remember(self, result: Result, step: int, path: str | None, begun: float) -> None:
+    def _taken(
+        self, result: Result, step: int, path: str | None, begun: float
+    ) -> Thumbnail | Skipped:
+        """Make a thumbnail of what a process gave, and keep it."""
+        if isinstance(result.payload, Skipped):
+            return result.payload
+        assert result.shape is not None
+        height, width = result.shape
+        thumbnail = Thumbnail(result.payload, width, height, result.size)
+        if step in STEPS:
+            self._remember(result, thumbnail, step, path, begun)
+        return thumbnail
+
+    def _remember(
+        self, result: Result, thumbnail: Thumbnail, step: int, path: str | None, begun: float
+    ) -> None:
         assert result.content is not None
         self._cache.add_blob(
-            result.content, result.size, _MODEL, _fingerprint(step), result.payload
+            result.content, result.size, _MODEL, _fingerprint(step), thumbnail.to_blob()
         )
         if path is not None and result.stat is not None:
             self._cache.remember_file(path, result.stat, result.content, read_after=begun)
@@ -322,7 +348,7 @@ class Thumbnails:
             if self._downloads is None:
                 from orangecontrib.imageanalytics.web.downloads import Downloads
 
-                self._downloads = Downloads(self._cache)
+                self._downloads = Downloads(self._cache, reach=self._reach)
             return self._downloads
 
 
@@ -332,9 +358,12 @@ def _fingerprint(step: int) -> str:
 
 def _from_picture(picture: Picture, step: int) -> Thumbnail | Skipped:
     try:
-        return Thumbnail(encode(decoding.from_picture(picture.image, Within(step))))
+        pixels = decoding.from_picture(picture.image, Within(step))
     except decoding.Unreadable as fault:
         return fault.skipped
+    image = picture.image  # of a file that lies, width and height are those before turning
+    height, width = image.shape[:2] if isinstance(image, np.ndarray) else image.size[::-1]
+    return Thumbnail(encode(pixels), width, height, 0)
 
 
 def _resolve(made: Made, outcome: Thumbnail | Skipped) -> None:

@@ -8,6 +8,7 @@ import time
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from AnyQt.QtGui import QImage, QPixmap
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
 from orangecontrib.imageanalytics.outcome import Skipped
 from orangecontrib.imageanalytics.thumbnails import Requests, Thumbnail, Thumbnails, step_for
+from orangecontrib.imageanalytics.web.reach import Reach
+from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
 #: Bytes of decoded thumbnails that a view keeps.
 MEMORY = 64 * 2**20
@@ -43,6 +46,37 @@ def to_image(thumbnail: Thumbnail) -> QImage:
     return image.convertToFormat(drawn)  # a copy, as the array is gone after this
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A thumbnail, ready to be drawn, and what is known of its image."""
+
+    image: QImage
+    facts: str
+
+
+def to_drawing(thumbnail: Thumbnail) -> Drawing:
+    """Decode a thumbnail, and say what is known of its image; in any thread."""
+    facts = f"{thumbnail.width} × {thumbnail.height} pixels"
+    if thumbnail.size:
+        facts += f", {_in_words(thumbnail.size)}"
+    return Drawing(to_image(thumbnail), facts)
+
+
+def _in_words(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} kB"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    step: int
+    pixmap: QPixmap
+    facts: str
+
+    @property
+    def bytes(self) -> int:
+        return 4 * int(self.pixmap.width()) * int(self.pixmap.height())
+
+
 class Loader(QObject):
     """Asks for thumbnails and keeps them; all loaders of a program share the processes.
 
@@ -62,12 +96,12 @@ class Loader(QObject):
     def __init__(self, parent: QObject | None = None, memory: int = MEMORY) -> None:
         super().__init__(parent)
         self._memory = memory
-        self._kept: OrderedDict[Hashable, tuple[int, QPixmap]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._bytes = 0
-        self._came: deque[tuple[int, Hashable, int, QImage | Skipped]] = deque()
+        self._came: deque[tuple[int, Hashable, int, Drawing | Skipped]] = deque()
         self._is_told = False  # that something came, and `_take` is to be called
         self._generation = 0
-        self._requests: Requests[QImage] | None = None
+        self._requests: Requests[Drawing] | None = None
         self._closed = False
         self._arrived.connect(self._take, Qt.ConnectionType.QueuedConnection)
         self._broke.connect(self.failed, Qt.ConnectionType.QueuedConnection)
@@ -78,8 +112,17 @@ class Loader(QObject):
         if kept is None:
             return None
         self._kept.move_to_end(key)
-        step, pixmap = kept
-        return pixmap, max(pixmap.width(), pixmap.height()) < step
+        return kept.pixmap, max(kept.pixmap.width(), kept.pixmap.height()) < kept.step
+
+    def facts(self, key: Hashable) -> str:
+        """What is known of an image besides its pixels, in words."""
+        kept = self._kept.get(key)
+        return "" if kept is None else kept.facts
+
+    @property
+    def count(self) -> int:
+        """How many images are kept."""
+        return len(self._kept)
 
     def want(self, wanted: Iterable[tuple[Hashable, Any]], size: int) -> None:
         """Say what is to be seen now, the most urgent first, at which size in pixels.
@@ -90,7 +133,7 @@ class Loader(QObject):
         missing = [
             (key, reference)
             for key, reference in wanted
-            if (kept := self._kept.get(key)) is None or kept[0] < step
+            if (kept := self._kept.get(key)) is None or kept.step < step
         ]
         if self._requests is None:
             if self._closed or not missing:
@@ -134,7 +177,7 @@ class Loader(QObject):
             if isinstance(result, Skipped):
                 self.skipped.emit(key, result)
             else:
-                self._keep(key, step, QPixmap.fromImage(result))
+                self._keep(key, _Kept(step, QPixmap.fromImage(result.image), result.facts))
             keys.append(key)
         if keys:
             self.received.emit(keys)
@@ -142,34 +185,30 @@ class Loader(QObject):
             self._is_told = True
             QTimer.singleShot(0, self._take)
 
-    def _keep(self, key: Hashable, step: int, pixmap: QPixmap) -> None:
+    def _keep(self, key: Hashable, new: _Kept) -> None:
         if (before := self._kept.pop(key, None)) is not None:
-            self._bytes -= _size(before[1])
-        self._kept[key] = step, pixmap
-        self._bytes += _size(pixmap)
+            self._bytes -= before.bytes
+        self._kept[key] = new
+        self._bytes += new.bytes
         while self._bytes > self._memory and len(self._kept) > 1:
-            _, (_, dropped) = self._kept.popitem(last=False)
-            self._bytes -= _size(dropped)
-
-
-def _size(pixmap: QPixmap) -> int:
-    return 4 * pixmap.width() * pixmap.height()
+            _, dropped = self._kept.popitem(last=False)
+            self._bytes -= dropped.bytes
 
 
 _shared = weakref.WeakSet()
 
 
-def _open(loader: Loader) -> Requests[QImage]:
+def _open(loader: Loader) -> Requests[Drawing]:
     """Let a loader share the processes, which are made with the first one."""
     global _thumbnails
     with _lock:
         if _thumbnails is None:
-            _thumbnails = Thumbnails()
+            _thumbnails = Thumbnails(reach=Reach(user_settings().web_hosts()))
         _shared.add(loader)
         thumbnails = _thumbnails
     generation = loader._generation
 
-    def received(key: Hashable, step: int, result: QImage | Skipped) -> None:
+    def received(key: Hashable, step: int, result: Drawing | Skipped) -> None:
         loader._came.append((generation, key, step, result))
         if not loader._is_told:
             loader._is_told = True
@@ -180,7 +219,15 @@ def _open(loader: Loader) -> Requests[QImage]:
         with contextlib.suppress(RuntimeError):
             loader._broke.emit(str(error) or type(error).__name__)
 
-    return Requests(thumbnails, to_image, received, failed)
+    return Requests(thumbnails, to_drawing, received, failed)
+
+
+def look_for_consent() -> None:
+    """Let the processes of all loaders fetch from hosts that the user has just agreed to."""
+    with _lock:
+        thumbnails = _thumbnails
+    if thumbnails is not None:
+        thumbnails.set_reach(Reach(user_settings().web_hosts()))
 
 
 def _release(loader: Loader) -> None:

@@ -62,7 +62,7 @@ class ImagesModel(QAbstractListModel):
         self._positions: Rows | None = None
         self.order: Rows = np.empty(0, np.intp)
         self.failures: dict[int, Skipped] = {}
-        self.facts: dict[int, str] = {}
+        self.facts: Callable[[int], str] = lambda row: ""
         self.marks: Callable[[int], Mark] | None = None
 
     # ---- what is shown
@@ -88,7 +88,6 @@ class ImagesModel(QAbstractListModel):
         self._references = references
         self._titles = titles if titles is not None else [""] * len(references)
         self.failures = {}
-        self.facts = {}
         self._reorder(order)
         self.endResetModel()
 
@@ -178,7 +177,7 @@ class ImagesModel(QAbstractListModel):
         return None if tell is None else tell(self, self.row(index.row()))
 
     def _tooltip(self, row: int) -> str:
-        lines = [self.title(row), self.path(row), self.facts.get(row, "")]
+        lines = [self.title(row), self.path(row), self.facts(row)]
         if row in self.failures:
             lines.append(str(self.failures[row]))
             lines.append(self.failures[row].reason.explanation)

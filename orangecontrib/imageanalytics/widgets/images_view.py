@@ -106,6 +106,7 @@ class ImagesView(QAbstractItemView):
         super().__init__(parent)
         self.images = ImagesModel(self)
         self.loader = Loader(self)
+        self.images.facts = self.loader.facts
         self._look = Look()
         self._arrangement: Layout = UniformGrid()
         self._similarity = False
@@ -211,6 +212,12 @@ class ImagesView(QAbstractItemView):
         self._wanting.stop()
         self.close_preview()
         self.loader.close()
+
+    def retry(self) -> None:
+        """Try once more to see what could not be seen."""
+        self.images.failures.clear()
+        self.viewport().update()
+        self._want_later()
 
     # ---- what is selected
 
@@ -328,6 +335,16 @@ class ImagesView(QAbstractItemView):
     def _skipped(self, row: int, why: Skipped) -> None:
         self.images.failures[row] = why
         self.skipped.emit(row)
+
+    @property
+    def sees_nothing(self) -> bool:
+        """Whether all that is in sight, and all that was, turned out not to be seen."""
+        rows = self.images.order[self.visible()].tolist()
+        return (
+            bool(rows)
+            and self.loader.count == 0
+            and all(row in self.images.failures for row in rows)
+        )
 
     # ---- drawing
 

@@ -31,6 +31,7 @@ from orangecontrib.imageanalytics.widgets.embedding_panel import Panel
 from orangecontrib.imageanalytics.widgets.embedding_report import report
 from orangecontrib.imageanalytics.widgets.embedding_run import Finished, Request, embed, fetch
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
+from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, named
 
 #: Servers that the button's tool tip names.
 _HOSTS_NAMED = 30
@@ -79,10 +80,7 @@ class OWImageEmbedding(Background):
         download = Msg("{} has to be downloaded first.")
         skipped = Msg("{}")
         server_lost = Msg("{} (Press Apply.)")
-        web = Msg(
-            "Images on {} were not fetched: it would tell these servers that you look at them. "
-            "Press Fetch Them from the Web to agree."
-        )
+        web = Msg(NOT_FETCHED)
         model_files = Msg("{}")
 
     class Information(Background.Information):
@@ -370,7 +368,7 @@ class OWImageEmbedding(Background):
             self.panel.pictures.offer()
         if done.lost:
             self.Warning.server_lost(done.lost)
-        self.Warning.web(_named(done.unasked), shown=bool(done.unasked))
+        self.Warning.web(named(done.unasked), shown=bool(done.unasked))
         self.panel.fetch.setVisible(bool(done.unasked))
         self.panel.fetch.setToolTip("\n".join(done.unasked[:_HOSTS_NAMED]))
         self.panel.instead.setVisible(bool(done.lost))
@@ -417,11 +415,6 @@ class OWImageEmbedding(Background):
     def migrate_settings(cls, settings: dict[str, Any], version: int | None) -> None:
         """Take the settings of any version, the public add-on's included."""
         migration.migrate(settings)
-
-
-def _named(hosts: tuple[str, ...]) -> str:
-    named = ", ".join(hosts[:3])
-    return named if len(hosts) <= 3 else f"{named} and {len(hosts) - 3} other servers"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,259 @@
+"""What Image Viewer does in a thread: references, titles and their order out of a table."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orangecontrib.imageanalytics.outcome import Reason, Skipped
+
+if TYPE_CHECKING:
+    from Orange.data import Table, Variable
+
+    from orangecontrib.imageanalytics.widgets.background import Run
+
+Rows = NDArray[np.intp]
+
+#: Rows between two looks at whether the run is still wanted.
+_STEP = 1000
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to show of a table.
+
+    Attributes
+    ----------
+    table : Table of N rows
+        The images.
+    image : str
+        The name of their column.
+    title : str, optional
+        That of their titles; the names of their files by default.
+    folder : str, optional
+        Where images are whose names do not say it; None if nobody knows.
+    sorting : str
+        A key of `viewer_settings.SORTINGS`.
+    selected : ndarray of int, optional
+        The rows that are selected.
+    saved : tuple of list of int and list of str, optional
+        Those that were selected when the workflow was saved, by row and by value; rows may be
+        fewer than values.
+    """
+
+    table: Table
+    image: str
+    title: str | None
+    folder: str | None
+    sorting: str
+    selected: Rows | None = None
+    saved: tuple[list[int], list[str]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown.
+
+    Attributes
+    ----------
+    references : list of N str or None
+        Of each row's image.
+    titles : list of N str
+        Of each row.
+    values : list of N str
+        The image attribute's values, by which the selection is saved.
+    order : ndarray of int
+        The rows that have an image, as they are sorted.
+    selected : ndarray of int
+        The rows that are to be selected.
+    failures : dict of int to Skipped
+        Rows of which it is known at once that there is nothing to be seen.
+    unasked : tuple of str
+        Hosts whose images are not fetched, as the user has not agreed to it yet.
+    """
+
+    references: list[str | None]
+    titles: list[str]
+    values: list[str]
+    order: Rows
+    selected: Rows
+    failures: dict[int, Skipped] = field(default_factory=dict)
+    unasked: tuple[str, ...] = ()
+
+
+def prepare(request: Request, run: Run) -> Shown:
+    """Read a table and sort it.
+
+    Raises
+    ------
+    Interrupted
+        If that was asked for.
+    """
+    from orangecontrib.imageanalytics import tables
+    from orangecontrib.imageanalytics.sources import is_relative, shown
+    from orangecontrib.imageanalytics.widgets.web_consent import unasked
+
+    run.tell("Reading the table...")
+    table = request.table
+    references = tables.references(table, request.image, request.folder)
+    titles = _titles(table, request, references)
+    values = _texts(table, table.domain[request.image])
+    run.check()
+    present = np.array([reference is not None for reference in references], bool)
+    selected = request.selected
+    if selected is None:
+        selected = restored(*(request.saved or ([], [])), values)
+    selected = selected[present[selected]]
+    order = sort(request, references, titles, np.flatnonzero(present), selected, run)
+    failures = {}
+    if request.folder is None:  # the working directory says nothing
+        failures = {
+            row: Skipped(Reason.NOT_FOUND, f"its folder is not known: {shown(reference)}")
+            for row, reference in enumerate(references)
+            if reference is not None and is_relative(reference)
+        }
+    return Shown(references, titles, values, order, selected, failures, unasked(references))
+
+
+def restored(rows: list[int], values: list[str], have: list[str]) -> Rows:
+    """Find rows that were saved by number and by value, in a table that may have changed.
+
+    Where the value stands in its row still, it is that row; else the first row with this value
+    that is not taken. Values that were saved alone mean all their rows.
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    wanted = set(values)
+    for row, value in enumerate(have):
+        if value in wanted:
+            places[value].append(row)
+    if not rows:
+        return np.array(sorted(row for found in places.values() for row in found), np.intp)
+    found = {
+        row
+        for row, value in zip(rows, values, strict=False)
+        if 0 <= row < len(have) and have[row] == value
+    }
+    for row, value in zip(rows, values, strict=False):
+        if not (0 <= row < len(have) and have[row] == value):
+            found.update([row for row in places[value] if row not in found][:1])
+    return np.array(sorted(found), np.intp)
+
+
+def sort(
+    request: Request,
+    references: list[str | None],
+    titles: list[str],
+    rows: Rows,
+    selected: Rows,
+    run: Run,
+) -> Rows:
+    """Sort rows as the user wants."""
+    run.tell("Sorting...")
+    if request.sorting == "title":
+        return rows[_sorted_by([_natural(titles[row]) for row in rows.tolist()])]
+    if request.sorting == "size":
+        return rows[_sorted_by(_sizes([references[row] for row in rows.tolist()], run))]
+    if request.sorting == "similarity" and len(selected):
+        return by_similarity(request.table, rows, selected)
+    return rows
+
+
+def by_similarity(table: Table, rows: Rows, selected: Rows) -> Rows:
+    """Sort rows by how alike they are to the selected ones, which come first."""
+    from orangecontrib.imageanalytics.similarity import rank
+
+    vectors = embedding(table)
+    if vectors is None:
+        return rows
+    ranked = rank(vectors, selected)
+    shown = np.zeros(len(table), bool)
+    shown[rows] = True
+    return ranked[shown[ranked]]
+
+
+def embedding(table: Table) -> Any:
+    """Give the vectors of a table's embedding, [N, D]; None if it has none."""
+    from orangecontrib.imageanalytics import tables
+
+    columns = tables.embedding_columns(table)
+    if not columns:
+        return None
+    indices = [table.domain.index(column) for column in columns]
+    if min(indices) < 0:  # among the metas
+        return np.column_stack([table.get_column(column) for column in columns]).astype(float)
+    if indices == list(range(indices[0], indices[0] + len(indices))):
+        part = table.X[:, indices[0] : indices[0] + len(indices)]  # not copied
+    else:
+        part = table.X[:, indices]
+    return part.toarray() if hasattr(part, "toarray") else part
+
+
+def _titles(table: Table, request: Request, references: list[str | None]) -> list[str]:
+    if request.title is not None:
+        return _texts(table, table.domain[request.title])
+    return [file_name(reference) for reference in references]
+
+
+def file_name(reference: str | None) -> str:
+    """Name a reference for people: its file."""
+    if reference is None:
+        return ""
+    if reference[:5].lower() == "data:":
+        return "embedded image"
+    if "://" in reference[:10] or reference[:5].lower() == "file:":
+        return unquote(urlsplit(reference).path.rsplit("/", 1)[-1]) or reference
+    return PurePath(reference.replace("\\", "/")).name
+
+
+def _texts(table: Table, variable: Variable) -> list[str]:
+    """Write a column's values as people read them, empty where they are missing."""
+    values = table.get_column(variable)
+    if variable.is_string:
+        return [_text(value) for value in values.tolist()]
+    if variable.is_discrete:
+        names = variable.values
+        return ["" if value != value else names[int(value)] for value in values.tolist()]
+    return ["" if value != value else variable.str_val(value) for value in values.tolist()]
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or value != value else str(value)
+
+
+def _natural(title: str) -> list[tuple[int, int, str]]:
+    """Sort numbers in names by size, and letters whatever their case."""
+    return [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part)
+        for part in _DIGITS.split(title.casefold())
+        if part
+    ]
+
+
+def _sizes(references: list[str | None], run: Run) -> list[float]:
+    """Bytes of each image; those of the web, or that are not there, come last."""
+    from orangecontrib.imageanalytics import sources
+
+    sizes = []
+    for number, reference in enumerate(references):
+        if number % _STEP == 0:
+            run.tell(f"Looking at file {number} of {len(references)}", number / len(references))
+        match sources.resolve(reference):
+            case sources.LocalFile(stat=stat):
+                sizes.append(float(stat.st_size))
+            case sources.Content(data=data):
+                sizes.append(float(len(data)))
+            case _:
+                sizes.append(float("inf"))
+    return sizes
+
+
+def _sorted_by(keys: list[Any]) -> Rows:
+    return np.array(sorted(range(len(keys)), key=keys.__getitem__), np.intp)

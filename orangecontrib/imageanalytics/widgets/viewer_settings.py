@@ -1,0 +1,82 @@
+"""Settings of Image Viewer in workflows: those of the public add-on put into ours, garbage out.
+
+Orange3-ImageAnalytics (to 0.13) stored `imageSize` and `autoCommit`, and in contexts, which belong
+to a domain, the image and title attributes with the values of the selected images
+(`selected_items`). Ours keeps names, and the selection by row and by value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+#: The ways of sorting: how they are saved, and what they are called.
+SORTINGS = {
+    "data": "Order in the data",
+    "title": "Title",
+    "size": "File size",
+    "similarity": "Similarity to the selected",
+}
+
+_LONGEST_NAME = 1000
+_SMALLEST, _LARGEST = 32, 1024
+
+
+def migrate(settings: dict[str, Any]) -> None:
+    """Put the settings of any version, ours included, into our present form, in place.
+
+    Nothing in them is trusted: a value of another type is left out, so that its default holds.
+    """
+    for old, new in (("imageSize", "image_size"), ("autoCommit", "auto_commit")):
+        if old in settings:
+            settings.setdefault(new, settings.pop(old))
+    contexts = settings.pop("context_settings", None)
+    if isinstance(contexts, list) and contexts:  # the one that was last used comes first
+        for name, value in _from_context(getattr(contexts[0], "values", None)):
+            settings.setdefault(name, value)
+    for name, is_sound in _CHECKS.items():
+        if name in settings and not is_sound(settings[name]):
+            del settings[name]
+    if len(settings.get("selected_rows", [])) != len(settings.get("selected_values", [])):
+        settings.pop("selected_rows", None)  # of the public add-on: by value alone
+
+
+def _from_context(values: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(values, dict):
+        return
+    for old, new in (("image_attr", "image_attribute"), ("title_attr", "title_attribute")):
+        name = _unwrapped(values.get(old))
+        if isinstance(name, str):
+            yield new, name
+    selected = _unwrapped(values.get("selected_items"))
+    if isinstance(selected, (list, tuple)):
+        yield "selected_values", [str(value) for value in selected if isinstance(value, str)]
+
+
+def _unwrapped(value: Any) -> Any:
+    """Take a value out of the pair of it and its kind that a context keeps."""
+    return value[0] if isinstance(value, tuple) and len(value) == 2 else value
+
+
+def _is_name(value: object) -> bool:
+    return value is None or (isinstance(value, str) and len(value) <= _LONGEST_NAME)
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and _SMALLEST <= value <= _LARGEST
+
+
+def _are_all(kind: type, value: object) -> bool:
+    return isinstance(value, list) and all(type(each) is kind for each in value)
+
+
+_CHECKS = {
+    "image_attribute": _is_name,
+    "title_attribute": _is_name,
+    "sorting": lambda value: value in SORTINGS if isinstance(value, str) else False,
+    "image_size": _is_size,
+    "auto_commit": lambda value: type(value) is bool,
+    "pictures_folder": _is_name,
+    "selected_rows": lambda value: _are_all(int, value),
+    "selected_values": lambda value: _are_all(str, value),
+}
