@@ -25,6 +25,7 @@ def registry(caplog):
 #: All widgets in the order of their priorities, and their names in workflow files.
 WIDGETS = {
     "Import Images": "owimageimport.OWImportImages",
+    "Image Viewer": "owimageviewer.OWImageViewer",
     "Save Images": "owsaveimages.OWSaveImages",
     "Image Embedding": "owimageembedding.OWImageEmbedding",
 }

@@ -112,7 +112,7 @@ def decode(
     NeedsMemory
         If decoding would take more than `allowance`; nothing has been decoded then.
     """
-    return decode_sized(data, fit, allowance=allowance, max_pixels=max_pixels)[0]
+    return decode_sized(data, fit, allowance=allowance)[0]
 
 
 def decode_sized(
@@ -120,7 +120,6 @@ def decode_sized(
     fit: Fit,
     *,
     allowance: int | None = None,
-    max_pixels: int | None = None,
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """Decode an image as `decode` does; give its own height and width, upright, as well."""
     if problem := formats.not_decoded(data):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: How much of the screen the preview takes.
 _SHARE = 0.9
 _MARGIN = 16
+#: How much larger than it is a small picture is shown at most.
+_ENLARGED = 4.0
 #: Bytes of pictures that it keeps: the one that is seen, the next and the last.
 _MEMORY = 200 * 2**20
 _GROUND, _TEXT, _FAINT = QColor(24, 24, 24), QColor(235, 235, 235), QColor(150, 150, 150)
@@ -156,8 +158,9 @@ class Preview(QWidget):
     def _draw(self, painter: QPainter, place: QRect, pixmap: QPixmap, is_whole: bool) -> None:
         ratio = self.devicePixelRatioF()
         size = pixmap.size()
-        if is_whole:  # not enlarged, on fine screens neither
-            size = QSize(round(size.width() / ratio), round(size.height() / ratio))
+        if is_whole:
+            most = _ENLARGED / ratio
+            size = QSize(round(size.width() * most), round(size.height() * most))
         target = fitted(size, place, enlarge=not is_whole)
         if pixmap.hasAlphaChannel():
             painter.fillRect(target, checkerboard())

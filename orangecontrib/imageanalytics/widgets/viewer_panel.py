@@ -58,6 +58,11 @@ class Panel(QObject):
         layout = area.layout()
         assert isinstance(layout, QVBoxLayout)
         layout.addWidget(widget.words)
+        layout.addWidget(widget.cancel_button)
+        widget.cancel_button.hide()
+        widget.processingStateChanged.connect(
+            lambda state: widget.cancel_button.setVisible(bool(state))
+        )
         layout.addStretch(1)
         order = (self.image, self.pictures.menu, self.title, self.sorting, self.again, self.size)
         for before, after in itertools.pairwise(order):
