@@ -25,8 +25,8 @@ def registry(caplog):
 #: All widgets in the order of their priorities, and their names in workflow files.
 WIDGETS = {
     "Import Images": "owimageimport.OWImportImages",
-    "Image Viewer": "owimageviewer.OWImageViewer",
     "Save Images": "owsaveimages.OWSaveImages",
+    "Image Viewer": "owimageviewer.OWImageViewer",
     "Image Embedding": "owimageembedding.OWImageEmbedding",
 }
 
