@@ -16,6 +16,7 @@ from Orange.data import Table
 
 from orangecontrib.imageanalytics.__main__ import main
 from orangecontrib.imageanalytics.import_images import ImportImages
+from orangecontrib.imageanalytics.tables import embeddings
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -34,6 +35,8 @@ def test_a_folder_becomes_a_table(photos, tmp_path, suffix):
     table = Table(str(out))
     assert len(table) == 6
     assert len([a for a in table.domain.attributes if a.name.startswith("n")]) == 1000
+    if suffix in (".tab", ".pkl"):
+        assert [found.model for found in embeddings(table)] == ["squeezenet"]
     assert {"image", "image name"} <= {meta.name for meta in table.domain.metas}
     assert sorted(str(row["image name"]) for row in table)[0] == "apple_granny_smith"
 

@@ -185,7 +185,11 @@ def _embed(options: argparse.Namespace, cache: Cache) -> int:
     try:
         if options.output is not None:
             output_files.write_embedded(
-                options.output, images, outcomes, orange_header=options.orange_header
+                options.output,
+                images,
+                outcomes,
+                embedder.embedding,
+                orange_header=options.orange_header,
             )
         if options.skipped is not None:
             output_files.write_skipped(

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from Orange.data import Instance, Table
 from Orange.data.util import SharedComputeValue
-from Orange.preprocess.preprocess import Preprocess
 
 from orangecontrib.imageanalytics import kept_embedders, tables
 from orangecontrib.imageanalytics.outcome import (
@@ -34,11 +33,9 @@ from orangecontrib.imageanalytics.server_client.protocol import server_name
 from orangecontrib.imageanalytics.surroundings import Progress, surroundings
 
 if TYPE_CHECKING:
-    from Orange.data import Domain
-
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 
-__all__ = ["EmbedImages", "Embedding", "EmbeddingColumn"]
+__all__ = ["Embedding", "EmbeddingColumn"]
 
 Matrix = NDArray[np.float32]
 
@@ -232,63 +229,6 @@ class EmbeddingColumn(SharedComputeValue):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return EmbeddingColumn, (self.compute_shared, self.index)
-
-
-class EmbedImages(Preprocess):
-    """Embeds the pictures of a table, as a preprocessor of a learner.
-
-    The learner is then trained and tested on raw tables of pictures. Each picture is embedded
-    once; further folds and calls find it in the user's cache.
-
-    Parameters
-    ----------
-    model : str
-        Id of a model; see `ImageEmbedder`.
-    col : str
-        Name of the column of pictures.
-    server_url : str, optional
-        Address of the embedding server, for models that run there; see `ImageEmbedder`.
-
-    Raises
-    ------
-    UnknownModelError
-        A ValueError: there is no such model.
-
-    Examples
-    --------
-    >>> from Orange.classification import LogisticRegressionLearner
-    >>> from orangecontrib.imageanalytics.image_embedder import EmbedImages
-    >>> from orangecontrib.imageanalytics.import_images import ImportImages
-    >>> images, _ = ImportImages()("examples/photos")
-    >>> learner = LogisticRegressionLearner(preprocessors=[EmbedImages("squeezenet")])
-    >>> model = learner(images[1:])
-    >>> images.domain.class_var.values[int(model(images[:1])[0])]
-    'animal'
-    """
-
-    def __init__(
-        self, model: str = "squeezenet", col: str = "image", server_url: str | None = None
-    ) -> None:
-        from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-
-        self.model = model
-        self.col = col
-        self.server_url = server_url
-        self._embedding = ImageEmbedder(model, server_url).embedding(col)
-
-    def __call__(self, data: Table) -> Table:
-        """Give the table with the columns of the embedding behind its others.
-
-        Raises
-        ------
-        ComputedColumnError
-            A ValueError: see `Embedding`.
-        """
-        return data.transform(self.domain(data.domain))
-
-    def domain(self, domain: Domain) -> Domain:
-        """Give a domain with the columns of the embedding behind its others."""
-        return tables.with_columns(domain, self._embedding.dimension, how=self._embedding)
 
 
 def _is_joining() -> bool:

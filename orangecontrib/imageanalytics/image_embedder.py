@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from Orange.data import Table, Variable
 
-    from orangecontrib.imageanalytics.computed_columns import Embedding, EmbedImages
+    from orangecontrib.imageanalytics.computed_columns import Embedding
+    from orangecontrib.imageanalytics.embed_images import EmbedImages
     from orangecontrib.imageanalytics.embedder import Embedder, Lost
     from orangecontrib.imageanalytics.web.downloads import Downloads
     from orangecontrib.imageanalytics.web.reach import Reach
@@ -100,7 +101,7 @@ class ImageEmbedder:
     """Turns images into vectors with a pretrained network.
 
     Workers, connections and threads are started when the first image comes, are kept from call
-    to call (idle workers end after half a minute), and end with `close`, with the ``with`` block,
+    to call (idle workers end after a minute), and end with `close`, with the ``with`` block,
     or with the program.
 
     Parameters
@@ -465,7 +466,7 @@ class _AtWork:
 def __getattr__(name: str) -> Any:
     """Give EmbedImages, which needs Orange, to those who ask for it."""
     if name == "EmbedImages":
-        from orangecontrib.imageanalytics.computed_columns import EmbedImages
+        from orangecontrib.imageanalytics.embed_images import EmbedImages
 
         return EmbedImages
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

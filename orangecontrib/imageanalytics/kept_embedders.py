@@ -17,6 +17,7 @@ KEPT = 60.0
 
 _lock = threading.Lock()
 _idle: dict[Hashable, list[tuple[float, ImageEmbedder]]] = defaultdict(list)
+_sweeping = threading.Event()  # whether a thread waits to close what has been idle for long
 
 
 @contextmanager
@@ -41,9 +42,7 @@ def lent(key: Hashable, make: Callable[[], ImageEmbedder]) -> Iterator[ImageEmbe
         raise
     with _lock:
         _idle[key].append((time.monotonic() + KEPT, embedder))
-    timer = threading.Timer(KEPT, _close_old)
-    timer.daemon = True
-    timer.start()
+        _sweep_later()
 
 
 def close_all() -> None:
@@ -51,8 +50,20 @@ def close_all() -> None:
     _close(float("inf"))
 
 
-def _close_old() -> None:
+def _sweep_later() -> None:
+    ends = [end for pairs in _idle.values() for end, _ in pairs]
+    if ends and not _sweeping.is_set():
+        _sweeping.set()
+        timer = threading.Timer(max(0.0, min(ends) - time.monotonic()), _sweep)
+        timer.daemon = True
+        timer.start()
+
+
+def _sweep() -> None:
     _close(time.monotonic())
+    with _lock:
+        _sweeping.clear()
+        _sweep_later()
 
 
 def _close(now: float) -> None:

@@ -16,9 +16,11 @@ from orangecontrib.imageanalytics.decoding.header import Header, read_header
 from orangecontrib.imageanalytics.outcome import Embedded, EmbeddingError, Outcome, Skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from Orange.data import Table
+
+    from orangecontrib.imageanalytics.tables import Origin
 
 #: What can be written; all but .npz are Orange's formats.
 SUFFIXES = (".tab", ".csv", ".xlsx", ".pkl", ".npz")
@@ -72,13 +74,19 @@ def import_orange() -> None:
 
 
 def write_embedded(
-    path: Path, images: Images, outcomes: Sequence[Outcome], *, orange_header: bool = False
+    path: Path,
+    images: Images,
+    outcomes: Sequence[Outcome],
+    embedding: Callable[[str], Origin] | None = None,
+    *,
+    orange_header: bool = False,
 ) -> None:
     """Write the embedded images; nothing if there are none.
 
     A .npz file holds `images` (text) and `embeddings` (float32 of shape (N, D)); others the table
     that the widgets would give. A .csv file has one row of names above the data, as pandas and R
-    read it, or with `orange_header` the three that Orange reads types and roles from.
+    read it, or with `orange_header` the three that Orange reads types and roles from. `embedding`
+    tells of a column of images how its embedding came about; it is asked only where that is kept.
     """
     rows = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, Embedded)]
     if not rows:
@@ -90,7 +98,7 @@ def write_embedded(
             np.savez(temporary, images=names, embeddings=np.vstack(vectors))
     else:
         is_plain = path.suffix.lower() == ".csv" and not orange_header
-        embedded, _, _ = _tables(images, outcomes, is_plain)
+        embedded, _, _ = _tables(images, outcomes, is_plain, embedding)
         _save(embedded, path, is_plain)
 
 
@@ -116,11 +124,15 @@ def write_skipped(
 
 
 def _tables(
-    images: Images, outcomes: Sequence[Outcome], is_plain: bool
+    images: Images,
+    outcomes: Sequence[Outcome],
+    is_plain: bool,
+    embedding: Callable[[str], Origin] | None = None,
 ) -> tuple[Table | None, Table | None, int]:
     from orangecontrib.imageanalytics import tables
 
-    return tables.with_embeddings(_image_table(images, outcomes, is_plain), outcomes)
+    how = None if embedding is None else embedding("image")
+    return tables.with_embeddings(_image_table(images, outcomes, is_plain), outcomes, how)
 
 
 def _image_table(images: Images, outcomes: Sequence[Outcome], is_plain: bool) -> Table:

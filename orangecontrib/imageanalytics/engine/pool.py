@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Seconds after which an idle worker ends; the next image starts another.
-IDLE = 30.0
+IDLE = 60.0
 #: Seconds within which a pool that is killed has ended; 0.01 is usual.
 _USUAL_END = 1.0
 

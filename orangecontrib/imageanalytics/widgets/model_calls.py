@@ -11,7 +11,7 @@ import threading
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from AnyQt.QtCore import QEventLoop, Qt, QThread, QTimer
+from AnyQt.QtCore import QEventLoop, Qt, QTimer
 from AnyQt.QtWidgets import QApplication, QProgressBar, QProgressDialog
 
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
@@ -65,8 +65,8 @@ class OrangeWindow(Surroundings):
 
     def wait_for(self, work: Work[T], count: int, title: str) -> T:
         """Do the work, in the GUI thread with the window alive."""
-        application = QApplication.instance()
-        if application is None or QThread.currentThread() is not application.thread():
+        in_gui = threading.current_thread() is threading.main_thread()
+        if not in_gui or QApplication.instance() is None:
             return work(lambda fraction: None)
         return _Waiting(work, count, title).result()
 
