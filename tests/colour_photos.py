@@ -37,7 +37,7 @@ def photos(folder: Path, count: int = 12, seed: int = 0, *, name: str = "image")
         domain,
         np.empty((count, 0)),
         np.arange(count) % 2.0,
-        np.array(names, dtype=object).reshape(-1, 1),
+        np.array([[file] for file in names], dtype=object),
     )
 
 

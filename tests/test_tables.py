@@ -19,12 +19,12 @@ from Orange.data import (
 )
 
 from orangecontrib.imageanalytics import tables
+from orangecontrib.imageanalytics.computed_columns import Embedding
 from orangecontrib.imageanalytics.outcome import ColumnError, Embedded, Reason, Skipped
 from orangecontrib.imageanalytics.tables import (
     embedding_columns,
     embeddings,
     image_columns,
-    maker,
     references,
     with_embeddings,
 )
@@ -257,7 +257,11 @@ def test_new_columns_are_plain_numeric_and_hidden():
 # Whose columns
 
 
-MADE_BY_NET = maker("my-net", "My: net (2)")
+def made_by(model, title):
+    return Embedding(model, "fingerprint", "image", title=title, dimension=3)
+
+
+MADE_BY_NET = made_by("my-net", "My: net (2)")
 
 
 def test_columns_say_which_embedder_made_them():
@@ -273,7 +277,7 @@ def test_columns_say_which_embedder_made_them():
 def test_several_embeddings_are_told_apart_and_the_last_one_is_the_one():
     once, _, _ = with_embeddings(photos(), embedded(6), MADE_BY_NET)
     twice, _, _ = with_embeddings(once, embedded(6), MADE_BY_NET)
-    thrice, _, _ = with_embeddings(twice, embedded(6, dimension=1), maker("b", "B"))
+    thrice, _, _ = with_embeddings(twice, embedded(6, dimension=1), made_by("b", "B"))
     first, second, third = embeddings(thrice)
     assert [variable.name for variable in second.columns] == ["n0 (1)", "n1 (1)", "n2 (1)"]
     assert (first.model, second.model, third.model) == ("my-net", "my-net", "b")

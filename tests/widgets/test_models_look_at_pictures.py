@@ -177,7 +177,7 @@ class ModelsTest(EmbeddingWidgetTest):
 
     def test_test_and_score_says_what_cannot_be_embedded(self):
         widget = self.scored(self.embedded, without_pictures(self.raw))
-        [message] = [str(message) for group in widget.message_groups for message in group.active]
+        message = " ".join(str(m) for group in widget.message_groups for m in group.active)
         assert "gone-0.png (not found)" in message and "Skipped Images" in message
 
     # ---- models that are kept
