@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from orangecontrib.imageanalytics.server_client.protocol import TOKEN_VARIABLE
 from orangecontrib.imageanalytics.surroundings import Surroundings, surround, surroundings
 from tests import colour_photos
 from tests.colour_photos import MODEL, embed, photos, without_pictures
-from tests.conftest import PHOTOS
+from tests.conftest import PHOTOS, workers
 from tests.misbehaving_server import MisbehavingServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:sklearn")
@@ -276,7 +277,7 @@ def test_a_model_of_a_server_sends_nothing_without_consent(raw):
 # One set of workers, and each picture once
 
 
-def test_workers_are_kept_between_calls_and_then_end(train, raw, tmp_path, monkeypatch):
+def test_workers_are_kept_between_calls(train, raw, tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr(
         local_embedder, "Engine", lambda *a, **k: made.append(Engine(*a, **k)) or made[-1]
@@ -285,10 +286,16 @@ def test_workers_are_kept_between_calls_and_then_end(train, raw, tmp_path, monke
     model(raw)
     model(photos(tmp_path / "more", 4, seed=5))
     assert len(made) == 1
-    monkeypatch.setattr(kept_embedders, "KEPT", 0.0)
-    model(photos(tmp_path / "still more", 4, seed=6))
-    # `no_new_workers` checks that they have ended, without being told to
-    monkeypatch.setattr(kept_embedders, "close_all", lambda: None)
+
+
+def test_workers_that_were_kept_end_by_themselves(train, raw, monkeypatch):
+    before = workers()
+    monkeypatch.setattr(kept_embedders, "KEPT", 0.1)
+    KNNLearner()(train)(raw)
+    deadline = time.monotonic() + 20
+    while workers() - before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert workers() <= before
 
 
 Engine = local_embedder.Engine
