@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -291,6 +292,7 @@ def test_workers_are_kept_between_calls(train, raw, tmp_path, monkeypatch):
 def test_workers_that_were_kept_end_by_themselves(train, raw, monkeypatch):
     before = workers()
     monkeypatch.setattr(kept_embedders, "KEPT", 0.1)
+    monkeypatch.setattr(kept_embedders, "_sweeping", threading.Event())  # not another test's
     KNNLearner()(train)(raw)
     deadline = time.monotonic() + 20
     while workers() - before and time.monotonic() < deadline:
