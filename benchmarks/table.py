@@ -60,13 +60,21 @@ def work() -> None:
 
     from orangecontrib.imageanalytics import tables
     from orangecontrib.imageanalytics.computed_columns import Embedding
+    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
     from orangecontrib.imageanalytics.outcome import Embedded
 
     domain = Domain([ContinuousVariable("x")], metas=[StringVariable("image")])
     table = Table.from_list(domain, [[index, f"{index}.jpg"] for index in range(_ROWS)])
     chance = np.random.default_rng(0)
     outcomes = [Embedded(chance.random(_DIMENSION, np.float32)) for _ in range(_ROWS)]
-    how = Embedding("vgg16", "fingerprint", "image", title="VGG-16", dimension=_DIMENSION)
+    how = Embedding(
+        "vgg16",
+        "fingerprint",
+        "image",
+        title="VGG-16",
+        dimension=_DIMENSION,
+        opens=ImageEmbedder,
+    )
     size = _ROWS * _DIMENSION * 8
 
     def append() -> None:

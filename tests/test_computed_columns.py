@@ -19,7 +19,8 @@ from Orange.projection import PCA
 
 from orangecontrib.imageanalytics import computed_columns, kept_embedders, local_embedder
 from orangecontrib.imageanalytics.computed_columns import Embedding
-from orangecontrib.imageanalytics.image_embedder import EmbedImages, ImageEmbedder
+from orangecontrib.imageanalytics.embed_images import EmbedImages
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.outcome import ComputedColumnError
 from orangecontrib.imageanalytics.server_client.protocol import TOKEN_VARIABLE
@@ -63,7 +64,7 @@ def plain(table: Table) -> Table:
 
 
 def column(index=0, model="m", fingerprint="f", image="image", title="M"):
-    how = Embedding(model, fingerprint, image, title=title, dimension=4)
+    how = Embedding(model, fingerprint, image, title=title, dimension=4, opens=ImageEmbedder)
     return ContinuousVariable(f"n{index}", compute_value=how.column(index))
 
 

@@ -30,6 +30,7 @@ ONLY = {
         "widgets",
         "tables",
         "computed_columns",
+        "embed_images",
         "import_images",
         "image_grid",
         "output_files",

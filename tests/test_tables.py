@@ -258,7 +258,7 @@ def test_new_columns_are_plain_numeric_and_hidden():
 
 
 def made_by(model, title):
-    return Embedding(model, "fingerprint", "image", title=title, dimension=3)
+    return Embedding(model, "fingerprint", "image", title=title, dimension=3, opens=dict)
 
 
 MADE_BY_NET = made_by("my-net", "My: net (2)")

@@ -9,10 +9,10 @@ their place and predict one class for every picture.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from Orange.data import Instance, Table
 from Orange.data.util import SharedComputeValue
 
 from orangecontrib.imageanalytics import kept_embedders, tables
+from orangecontrib.imageanalytics.kept_embedders import Opened
 from orangecontrib.imageanalytics.outcome import (
     ColumnError,
     ComputedColumnError,
@@ -31,9 +32,6 @@ from orangecontrib.imageanalytics.outcome import (
 )
 from orangecontrib.imageanalytics.server_client.protocol import server_name
 from orangecontrib.imageanalytics.surroundings import Progress, surroundings
-
-if TYPE_CHECKING:
-    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 
 __all__ = ["Embedding", "EmbeddingColumn"]
 
@@ -67,6 +65,9 @@ class Embedding:
         The model's name for people.
     dimension : int
         Number of columns.
+    opens : callable
+        Makes what embeds: `ImageEmbedder`. It is handed in, as that makes tables with columns of
+        this kind, and is pickled as a name, so that whoever unpickles imports it.
     server : str, optional
         Address of the server that computes it; None if this computer does.
     """
@@ -76,6 +77,7 @@ class Embedding:
     image: str
     title: str = field(compare=False)
     dimension: int = field(compare=False)
+    opens: Callable[..., Opened] = field(compare=False, repr=False)
     server: str | None = None
 
     @property
@@ -127,21 +129,20 @@ class Embedding:
         token = surroundings().token_for(self.server) if self.server else None
         provider = surroundings().provider
 
-        def make() -> ImageEmbedder:
-            # Imported here, as it makes tables with the columns of this file.
-            from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+        reach = surroundings().reach()
 
-            return ImageEmbedder(self.model, self.server, token=token, provider=provider)
+        def make() -> Opened:
+            return self.opens(self.model, self.server, token=token, provider=provider, reach=reach)
 
         def work(progress: Progress) -> list[Outcome]:
-            key = self.model, self.server, token, provider
+            key = self.model, self.server, token, provider, reach
             with kept_embedders.lent(key, make) as embedder:
                 self._check(embedder)
                 return list(embedder.outcomes(images, callback=progress))
 
         return surroundings().wait_for(work, len(images), self.title)
 
-    def _check(self, embedder: ImageEmbedder) -> None:
+    def _check(self, embedder: Opened) -> None:
         if embedder.fingerprint != self.fingerprint:
             raise ComputedColumnError(
                 f"{self.title} gives other numbers on this computer than where the model was "

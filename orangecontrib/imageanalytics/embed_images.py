@@ -36,7 +36,7 @@ class EmbedImages(Preprocess):
     Examples
     --------
     >>> from Orange.classification import LogisticRegressionLearner
-    >>> from orangecontrib.imageanalytics.image_embedder import EmbedImages
+    >>> from orangecontrib.imageanalytics.embed_images import EmbedImages
     >>> from orangecontrib.imageanalytics.import_images import ImportImages
     >>> images, _ = ImportImages()("examples/photos")
     >>> learner = LogisticRegressionLearner(preprocessors=[EmbedImages("squeezenet")])

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from Orange.data import Table, Variable
 
     from orangecontrib.imageanalytics.computed_columns import Embedding
-    from orangecontrib.imageanalytics.embed_images import EmbedImages
     from orangecontrib.imageanalytics.embedder import Embedder, Lost
     from orangecontrib.imageanalytics.web.downloads import Downloads
     from orangecontrib.imageanalytics.web.reach import Reach
@@ -60,7 +59,6 @@ __all__ = [
     "MODELS",
     "TOKEN_VARIABLE",
     "ComputedColumnError",
-    "EmbedImages",
     "Embedded",
     "EmbeddingConnectionError",
     "EmbeddingError",
@@ -363,6 +361,7 @@ class ImageEmbedder:
             image=str(getattr(col, "name", col)),
             title=self._model.title,
             dimension=self._model.dimension,
+            opens=ImageEmbedder,
             server=address,
         )
 
@@ -461,15 +460,6 @@ class _AtWork:
         finally:
             if embedder is not None:
                 embedder.close()
-
-
-def __getattr__(name: str) -> Any:
-    """Give EmbedImages, which needs Orange, to those who ask for it."""
-    if name == "EmbedImages":
-        from orangecontrib.imageanalytics.embed_images import EmbedImages
-
-        return EmbedImages
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _is_table(data: Any) -> bool:

@@ -7,21 +7,33 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+from typing import Any, Protocol
 
 #: Seconds that an embedder is kept after a call.
 KEPT = 60.0
 
+
+class Opened(Protocol):
+    """An `ImageEmbedder`, by what is needed of it here."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What its vectors depend on besides the image."""
+
+    def outcomes(self, data: Any, *, callback: Callable[[float], object]) -> Iterator[Any]:
+        """Embed images."""
+
+    def close(self) -> None:
+        """End its workers."""
+
+
 _lock = threading.Lock()
-_idle: dict[Hashable, list[tuple[float, ImageEmbedder]]] = defaultdict(list)
+_idle: dict[Hashable, list[tuple[float, Opened]]] = defaultdict(list)
 _sweeping = threading.Event()  # whether a thread waits to close what has been idle for long
 
 
 @contextmanager
-def lent(key: Hashable, make: Callable[[], ImageEmbedder]) -> Iterator[ImageEmbedder]:
+def lent(key: Hashable, make: Callable[[], Opened]) -> Iterator[Opened]:
     """Lend an embedder to one borrower at a time, as a new run ends what is left of the last.
 
     Parameters

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from orangecontrib.imageanalytics.outcome import ComputedColumnError
+
+if TYPE_CHECKING:
+    from orangecontrib.imageanalytics.web.reach import Reach
 
 T = TypeVar("T")
 
@@ -62,6 +65,10 @@ class Surroundings:
                 "with ImageEmbedder first, which chooses the server."
             )
         return self._chosen[address] or os.environ.get(TOKEN_VARIABLE)
+
+    def reach(self) -> Reach | None:
+        """Say where web images may be fetched from; None leaves it to a script's own rules."""
+        return None
 
     def wait_for(self, work: Work[T], count: int, title: str) -> T:
         """Return what `work` returns, or raise what it raises.

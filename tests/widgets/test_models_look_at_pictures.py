@@ -42,6 +42,7 @@ from orangecontrib.imageanalytics.widgets.model_calls import OrangeWindow
 from tests import colour_photos
 from tests.colour_photos import MODEL, embed, photos, without_pictures
 from tests.misbehaving_server import MisbehavingServer
+from tests.web_server import WebServer, answer
 from tests.widget_case import EmbeddingWidgetTest, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:sklearn")
@@ -120,6 +121,17 @@ class ModelsTest(EmbeddingWidgetTest):
             widget, _ = self.predict(model, self.raw)
             assert not widget.Error.active
             assert len(server.requests) == sent + 6
+
+    def test_web_images_are_fetched_only_from_hosts_that_the_user_has_agreed_to(self):
+        picture = (self.folder / "new" / "1-0.png").read_bytes()
+        with WebServer() as web:
+            with self.raw.unlocked(self.raw.metas):
+                self.raw.metas[0, 0] = web.on("/a.png", answer(picture))
+            widget, _ = self.predict(self.model(), self.raw)
+            assert "a.png (could not be downloaded)" in str(widget.Error.predictor_failed)
+            assert web.requests == []
+            self.user.allow_fetching(["127.0.0.1"])
+            self.check_right(self.model())
 
     # ---- the window, meanwhile
 

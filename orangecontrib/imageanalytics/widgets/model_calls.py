@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from AnyQt.QtCore import QEventLoop, Qt, QTimer
 from AnyQt.QtWidgets import QApplication, QProgressBar, QProgressDialog
@@ -17,6 +17,9 @@ from AnyQt.QtWidgets import QApplication, QProgressBar, QProgressDialog
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
 from orangecontrib.imageanalytics.outcome import ComputedColumnError
 from orangecontrib.imageanalytics.surroundings import Surroundings, Work
+
+if TYPE_CHECKING:
+    from orangecontrib.imageanalytics.web.reach import Reach
 
 T = TypeVar("T")
 
@@ -62,6 +65,13 @@ class OrangeWindow(Surroundings):
                 "No picture has been sent. You can agree in the widget Image Embedding."
             )
         return user.token(host)
+
+    def reach(self) -> Reach:
+        """Give the hosts that the user has agreed to fetch web images from."""
+        from orangecontrib.imageanalytics.web.reach import Reach
+        from orangecontrib.imageanalytics.widgets.user_settings import user_settings
+
+        return Reach(user_settings().web_hosts())
 
     def wait_for(self, work: Work[T], count: int, title: str) -> T:
         """Do the work, in the GUI thread with the window alive."""
