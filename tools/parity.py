@@ -107,7 +107,9 @@ def as_onnx(
             network, (example,), path, dynamo=True, dynamic_shapes=open_axes, verbose=False, **names
         )
     else:
-        axes = {"x": {0: "batch"}, "y": {0: "batch"}} if open_batch else None
+        # As optimum exports them for the hub: every side of a picture is open, too.
+        sides = {0: "batch", 1: "channels", 2: "height", 3: "width"}
+        axes = {"x": sides, "y": {0: "batch"}} if open_batch else None
         torch.onnx.export(network, (example,), path, dynamo=False, dynamic_axes=axes, **names)
     return path
 

@@ -9,7 +9,7 @@ that protobuf would write. The numbers of the fields are in onnx.proto (https://
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -145,16 +145,14 @@ def _tag(field: int, length: int) -> bytes:
 
 
 def _put(pieces: list[bytes | memoryview], destination: Path) -> None:
+    unfinished = destination.with_name(f".{destination.stem}-{secrets.token_hex(4)}")
     try:
-        handle, name = tempfile.mkstemp(dir=destination.parent, prefix=f".{destination.stem}-")
         try:
-            with open(handle, "wb") as file:
+            with unfinished.open("xb") as file:
                 _write_all(file, pieces)
-            Path(name).chmod(0o666 & ~_umask())
-            Path(name).replace(destination)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            unfinished.replace(destination)
+        finally:
+            unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise ModelFileError(
             f"{destination} cannot be written: {error.strerror or error}. "
@@ -167,13 +165,6 @@ def _write_all(file: BinaryIO, pieces: list[bytes | memoryview]) -> None:
         file.write(piece)
     file.flush()
     os.fsync(file.fileno())
-
-
-def _umask() -> int:
-    """What new files may not be; `mkstemp` makes them private, and a model is for all to read."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _first_line(error: Exception) -> str:
