@@ -57,6 +57,7 @@ from orangecontrib.imageanalytics.models.recipes import (
 LIMIT = 1e-4
 
 Embed = Callable[[torch.Tensor], torch.Tensor]
+Wanted = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
@@ -137,13 +138,15 @@ class Output(nn.Module):
         return self.network(x)[self.name]
 
 
-def of_safetensors() -> Iterator[Case]:
+def of_safetensors(is_wanted: Wanted) -> Iterator[Case]:
     """The networks whose graphs are ours."""
     for name, recipe in (
         ("vgg16", Vgg(16)),
         ("vgg19", Vgg(19)),
         ("inception_v3", InceptionV3()),
     ):
+        if not is_wanted(f"{name}, safetensors"):
+            continue
         network = randomised(timm.create_model(f"{name}.tv_in1k"))
         cfg = network.pretrained_cfg
         assert recipe.pixels == Pixels(cfg["input_size"][1:], cfg["mean"], cfg["std"])
@@ -208,11 +211,13 @@ class swapped:
         setattr(functional, self._name, self._before)
 
 
-def of_state_dicts() -> Iterator[Case]:
+def of_state_dicts(is_wanted: Wanted) -> Iterator[Case]:
     """Inception of 2015-12-05, in both of PyTorch's formats."""
-    network = randomised(inception_2015())
     for legacy in (True, False):
         name = f"inception 2015-12-05, {'legacy' if legacy else 'zip'} .pth"
+        if not is_wanted(name):
+            continue
+        network = randomised(inception_2015())
         write = partial(as_state_dict, network, legacy=legacy)
         yield Case(name, INCEPTION_2015, write, network)
 
@@ -277,10 +282,11 @@ def as_keras1(network: nn.Module, folder: Path) -> Path:
     return folder / "cnn.h5"
 
 
-def of_keras() -> Iterator[Case]:
+def of_keras(is_wanted: Wanted) -> Iterator[Case]:
     """Painters."""
-    network = randomised(painters())
-    yield Case("painters, Keras 1", Painters(), partial(as_keras1, network), network)
+    if is_wanted("painters, Keras 1"):
+        network = randomised(painters())
+        yield Case("painters, Keras 1", Painters(), partial(as_keras1, network), network)
 
 
 #: Architectures of timm: convolutional, transformers and others; with how they are exported.
@@ -292,10 +298,12 @@ CLASSIFIERS = (
 )
 
 
-def of_classifiers() -> Iterator[Case]:
+def of_classifiers(is_wanted: Wanted) -> Iterator[Case]:
     """Classifiers of timm, exported whole and cut before the classifier."""
     for number, name in enumerate(CLASSIFIERS):
         for open_batch in (False, True):
+            if not is_wanted(f"{name}, Gemm MatMul, {_batch(open_batch)}"):
+                continue
             network = randomised(timm.create_model(name))
             head = "Gemm"
             if number % 2 and isinstance(network.get_classifier(), nn.Linear):
@@ -307,6 +315,8 @@ def of_classifiers() -> Iterator[Case]:
                 f"{name}, {head}", network, OnnxImages(pixels), before_logits(network), open_batch
             )
     for name in ("resnet18", "vit_tiny_patch16_224", "mobilenetv4_conv_medium"):
+        if not is_wanted(f"{name}, static batch open batch, dynamo"):
+            continue
         network = randomised(timm.create_model(name))
         cfg = network.pretrained_cfg
         recipe = OnnxImages(Pixels(cfg["input_size"][1:], cfg["mean"], cfg["std"]))
@@ -334,8 +344,12 @@ def exported(
     """A case of an ONNX file."""
     example = torch.zeros(1, 3, *recipe.pixels.size)
     write = partial(_export, network, example, open_batch, dynamo)
-    title = f"{name}, {'open' if open_batch else 'static'} batch{', dynamo' if dynamo else ''}"
+    title = f"{name}, {_batch(open_batch)}{', dynamo' if dynamo else ''}"
     return Case(title, recipe, write, embed, 2 if open_batch else 1)
+
+
+def _batch(is_open: bool) -> str:
+    return "open batch" if is_open else "static batch"
 
 
 def _export(
@@ -345,8 +359,10 @@ def _export(
     return as_onnx(network, example, path, open_batch=open_batch, dynamo=dynamo)
 
 
-def of_transformers() -> Iterator[Case]:
+def of_transformers(is_wanted: Wanted) -> Iterator[Case]:
     """Networks of Hugging Face's transformers, among them those of the catalogue."""
+    if not is_wanted("transformers' ViT ResNet classifier, DINOv2-small, CLIP ViT-B/32, images"):
+        return
     imagenet = Pixels((224, 224), IMAGENET_MEAN, IMAGENET_STD)
     small = {"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 3}
     config = transformers.ViTConfig(**small, intermediate_size=192, num_labels=7)
@@ -481,7 +497,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     agree = []
     for cases in (of_safetensors, of_state_dicts, of_keras, of_transformers, of_classifiers):
-        for case in cases():
+        for case in cases(is_wanted):
             if is_wanted(case.name):
                 with tempfile.TemporaryDirectory() as folder:
                     agree.append(check(case, Path(folder)))

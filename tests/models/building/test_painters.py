@@ -195,14 +195,20 @@ def test_a_file_that_is_cut_off_or_something_else_is_refused(tmp_path: Path) -> 
         build(RECIPE, {MAIN: file}, tmp_path / "x.onnx")
 
 
-def test_weights_that_lie_in_another_file_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("linked", [True, False], ids=["by a link", "as raw numbers"])
+def test_weights_that_lie_in_another_file_are_refused(tmp_path: Path, linked: bool) -> None:
     file = save(tmp_path / "cnn.h5", network(), 0)
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["slopes"] = np.zeros(12, "f4")
+    (tmp_path / "raw").write_bytes(np.zeros(12, "f4").tobytes())
     with h5py.File(file, "a") as changed:
         group = changed["model_weights/prelu_15"]
         del group["prelu_15_alphas"]
-        (tmp_path / "raw").write_bytes(np.zeros(12, "f4").tobytes())
-        outside = [(str(tmp_path / "raw"), 0, 48)]
-        group.create_dataset("prelu_15_alphas", (12,), "f4", external=outside)
+        if linked:
+            group["prelu_15_alphas"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "slopes")
+        else:
+            outside = [(str(tmp_path / "raw"), 0, 48)]
+            group.create_dataset("prelu_15_alphas", (12,), "f4", external=outside)
     with pytest.raises(ModelFileError, match="another file"):
         build(RECIPE, {MAIN: file}, tmp_path / "x.onnx")
 

@@ -76,7 +76,8 @@ def read_keras1(path: Path) -> tuple[list[Layer], Weights]:
     def read(name: str) -> NDArray:
         with h5py.File(path, "r") as file:
             weight = file["model_weights"][name]
-            if weight.external or weight.is_virtual:
+            elsewhere = weight.file.filename != file.filename  # by a link
+            if weight.external or weight.is_virtual or elsewhere:
                 raise ValueError("its numbers are in another file")
             return weight[()]
 
