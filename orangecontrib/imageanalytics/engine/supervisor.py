@@ -1,8 +1,6 @@
-"""Runs jobs image by image in isolated processes, or on a cluster, and survives what images do.
+"""What becomes of each image and of the workers, as events tell of them: a machine of states.
 
-A decoder may crash, hang or exhaust memory on a hostile file. It does so in a worker, never in
-Orange. One supervising thread owns the workers and all that is known of the work; others only put
-events into its queue. Of each image it knows that it waits (`Backlog.waiting`), that it waits for
+Of each image it is known that it waits (`Backlog.waiting`), that it waits for
 memory (`Backlog.large`), that a worker may have died on it (`Backlog.suspects`), or that it has
 been handed over. When all workers are gone, the images that were being worked on are suspects:
 they are tried again one by one, and the one on which a worker dies again is the culprit.
@@ -14,19 +12,15 @@ a tenth of such an image.
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from enum import Enum, auto
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from orangecontrib.imageanalytics.embedder import Result, Task
-from orangecontrib.imageanalytics.engine import faults, machine
+from orangecontrib.imageanalytics.embedder import Result
+from orangecontrib.imageanalytics.engine import faults
 from orangecontrib.imageanalytics.engine.backlog import Backlog, Bundle, Image, Pace, images_of
-from orangecontrib.imageanalytics.engine.executor import GivenExecutor
-from orangecontrib.imageanalytics.engine.memory import SHARE, Memory
-from orangecontrib.imageanalytics.engine.pool import WorkerPool
+from orangecontrib.imageanalytics.engine.memory import Memory
 from orangecontrib.imageanalytics.engine.worker import Job, Postponed, skipped_after
 from orangecontrib.imageanalytics.engine.workers import Handed, Mishap, Workers
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
@@ -34,11 +28,10 @@ from orangecontrib.imageanalytics.outcome import Reason, Skipped
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Event = Callable[[], object]
+
 log = logging.getLogger(__name__)
 
-#: Seconds that one image may be worked on; those of a bundle have them together, and when they do
-#: not suffice, each its own.
-DEADLINE = 60.0
 #: Seconds until workers must have answered: a cold start takes 0.65, with a virus scanner 20.
 STARTING = 120.0
 #: How often a worker must die on an image that it was given alone, until the image is blamed:
@@ -66,136 +59,78 @@ class State(Enum):
     CLOSED = auto()
 
 
-class Engine:
-    """Does a job with each image that is submitted.
+class Supervisor:
+    """Says what is done next; all methods are for one thread.
 
     Parameters
     ----------
     job : Job
         What to do with each image.
-    workers : int, optional
-        Number of worker processes; all cores that this process may use by default.
-    executor : concurrent.futures.Executor, optional
-        Where to run instead of processes of our own, such as a Dask client's `get_executor()`.
-        It isolates and restarts as it can; files are read here and sent as bytes.
+    workers : Workers
+        Who does it.
+    memory : Memory
+        What decoding may take.
     deadline : float
-        Seconds that one image may be worked on.
-    budget : int, optional
-        Bytes that all simultaneous decodes together may take; half of the memory of this
-        computer, or of its container, by default.
+        Seconds that one image may be worked on; those of a bundle have them together, and when
+        they do not suffice, each its own.
+    post : callable
+        Has an event called soon, in the same thread.
+
+    Attributes
+    ----------
+    is_closing : bool
+        Set, by any thread, when nothing is to be begun any more.
     """
 
     def __init__(
         self,
         job: Job,
-        *,
-        workers: int | None = None,
-        executor: Executor | None = None,
-        deadline: float = DEADLINE,
-        budget: int | None = None,
+        workers: Workers,
+        memory: Memory,
+        deadline: float,
+        post: Callable[[Event], object],
     ) -> None:
-        if workers is None:
-            import loky
-
-            workers = loky.cpu_count()
-        if budget is None:
-            budget = int(SHARE * machine.memory())
+        self.is_closing = False
         self._job = job
+        self._workers = workers
+        self._memory = memory
         self._deadline = deadline
-        self._memory = Memory.divided(budget, workers)
-        self._workers: Workers = (
-            WorkerPool(workers, self)
-            if executor is None
-            else GivenExecutor(executor, workers, deadline)
-        )
+        self._post = post
+
         self._state = State.DOWN
         self._error: BaseException | None = None  # what stopped it
         self._starting: Future[Any] | None = None
         self._started_at = 0.0
         self._deaths_at_start = 0
 
-        self._backlog = Backlog(self._memory, workers)
+        self._backlog = Backlog(memory, workers.count)
         self._handed: dict[Handed, Bundle] = {}  # oldest first
-        self._pace = Pace(self._workers.largest_bundle)
-
-        self._events: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._is_closing = False
-        self._thread: threading.Thread | None = None
+        self._pace = Pace(workers.largest_bundle)
 
     @property
     def capacity(self) -> int:
-        """How many unfinished tasks keep all workers busy."""
+        """How many unfinished images keep all workers busy; may be asked by any thread."""
         return (AT_HAND + 1) * self._workers.count * self._pace.bundle
 
-    def start(self) -> None:
-        """Start the workers now, while something else is being prepared."""
-        self._post(self._open)
+    @property
+    def is_closed(self) -> bool:
+        """Whether all has ended."""
+        return self._state is State.CLOSED
 
-    def submit(self, task: Task) -> Future[Result]:
-        """Work on an image.
-
-        Returns
-        -------
-        Future of Result
-            It fails only with what stops the whole run: a WorkerError or what the job's
-            `prepare` raised; CancelledError when the engine is closed. It can be cancelled until
-            the image is handed to a worker.
-        """
-        image = Image(task)
-        self._post(lambda: self._accept(image))
-        return image.future
-
-    def close(self) -> None:
-        """End the workers at once; what is unfinished is cancelled. May be called twice."""
-        with self._lock:
-            if self._is_closing:
-                return
-            self._is_closing = True
-            thread = self._thread
-            self._events.put(self._shut_down)
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
-
-    def _post(self, event: Callable[[], object]) -> None:
-        with self._lock:
-            if self._is_closing:
-                raise RuntimeError("the engine is closed")
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._supervise, name="engine", daemon=True)
-                self._thread.start()
-            self._events.put(event)  # with the lock, so that nothing comes after the shut-down
-
-    # ---- all that follows runs in the supervising thread
-
-    def _supervise(self) -> None:
-        while self._state is not State.CLOSED:
-            try:
-                self._dispatch()
-                try:
-                    event = self._events.get(timeout=self._until_next_look())
-                except Empty:
-                    self._look()
-                else:
-                    event()
-            except BaseException as error:  # go on: what is submitted later must fail, too
-                log.debug("the engine stopped", exc_info=True)
-                if self._state is not State.CLOSED:
-                    self._stop(error)
-
-    def _accept(self, image: Image) -> None:
+    def accept(self, image: Image) -> None:
+        """Take an image in."""
         if self._error is not None:
             _fail(image, self._error)
-        elif self._is_closing:
+        elif self.is_closing:
             image.future.cancel()
         else:
             self._backlog.waiting.append(image)
 
     # ---- handing over
 
-    def _dispatch(self) -> None:
+    def dispatch(self) -> None:
         """Hand over as much as the workers should have."""
-        if self._is_closing or self._state in (State.STOPPED, State.ALONE):
+        if self.is_closing or self._state in (State.STOPPED, State.ALONE):
             return
         if self._backlog.suspects:
             self._dispatch_suspect()
@@ -212,7 +147,7 @@ class Engine:
         """Let one suspect be worked on, alone, by workers that are known to work."""
         if self._handed:
             return
-        self._open()
+        self.open()
         if self._state is State.READY:
             self._state = State.ALONE
             self._hand_over([self._backlog.suspects.popleft()])
@@ -225,7 +160,7 @@ class Engine:
         if not images:
             return True
         try:
-            self._open()
+            self.open()
             handed = self._submit(images)
         except BaseException as error:
             (self._backlog.suspect if self._state is State.ALONE else self._backlog.put_back)(
@@ -234,11 +169,11 @@ class Engine:
             if self._state is State.DOWN or not isinstance(error, (BrokenExecutor, RuntimeError)):
                 raise
             self._recover(error)
-            self._events.put(lambda: None)  # to dispatch them, as nothing else may happen
+            self._post(lambda: None)  # to dispatch them, as nothing else may happen
             return False
         self._handed[handed] = Bundle(images, is_timed=self._state is not State.STARTING)
         self._mark_at_work()
-        handed.add_done_callback(lambda done: self._events.put(lambda: self._finish(done)))
+        handed.add_done_callback(lambda done: self._post(lambda: self._finish(done)))
         return True
 
     def _submit(self, images: list[Image]) -> Handed:
@@ -275,7 +210,7 @@ class Engine:
         else:
             for image in bundle.images:
                 _fail(image, faults.as_embedding_error(error))
-            self._stop(error)
+            self.stop(error)
 
     def _settle(self, bundle: Bundle, results: list[Result | Postponed]) -> None:
         postponed = 0
@@ -313,7 +248,7 @@ class Engine:
         if self._state is State.STARTING:
             self._deaths_at_start += 1
             if self._deaths_at_start >= DEATHS_AT_START:
-                self._stop(faults.dies_at_start(error))
+                self.stop(faults.dies_at_start(error))
                 return
         elif self._state is State.ALONE and bundles:
             words = "the process that decoded it died each time"
@@ -324,7 +259,7 @@ class Engine:
 
     # ---- what takes too long
 
-    def _until_next_look(self) -> float | None:
+    def until_next_look(self) -> float | None:
         """Seconds until something may be overdue, or a worker has died unnoticed."""
         if self._state is State.STARTING:
             due = self._started_at + STARTING
@@ -335,14 +270,14 @@ class Engine:
             return None
         return min(_LOOK, max(0.0, due - time.monotonic()))
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Look whether a worker has died or is stuck."""
         if self._workers.has_died():
             self._recover(BrokenExecutor("a worker died while it sent its result"))
         elif self._state is not State.STARTING:
             self._end_overdue()
         elif time.monotonic() - self._started_at >= STARTING:
-            self._stop(faults.starts_too_slowly(STARTING))
+            self.stop(faults.starts_too_slowly(STARTING))
 
     def _end_overdue(self) -> None:
         """Give up what takes too long; only the images on which a worker is stuck are blamed."""
@@ -365,13 +300,14 @@ class Engine:
 
     # ---- the workers
 
-    def _open(self) -> None:
-        if self._is_closing or self._state is not State.DOWN:
+    def open(self) -> None:
+        """Start the workers, unless they have been."""
+        if self.is_closing or self._state is not State.DOWN:
             return
         starting = self._starting = self._workers.start(self._job)
         self._started_at = time.monotonic()
         self._state = State.STARTING
-        starting.add_done_callback(lambda done: self._events.put(lambda: self._finish_start(done)))
+        starting.add_done_callback(lambda done: self._post(lambda: self._finish_start(done)))
 
     def _finish_start(self, starting: Future[Any]) -> None:
         if starting is not self._starting:  # of workers that were given up
@@ -381,7 +317,7 @@ class Engine:
             self._recover(error)
             return
         if error is not None:
-            self._stop(error)
+            self.stop(error)
             return
         self._starting = None
         self._state = State.READY
@@ -396,7 +332,7 @@ class Engine:
         self._state = State.DOWN
         self._workers.end()
 
-    def _stop(self, error: BaseException) -> None:
+    def stop(self, error: BaseException) -> None:
         """Stop for good: whatever was or will be submitted fails with this error."""
         self._error = faults.as_embedding_error(error)
         for image in self._take_all():
@@ -404,7 +340,8 @@ class Engine:
         self._end_workers()
         self._state = State.STOPPED
 
-    def _shut_down(self) -> None:
+    def shut_down(self) -> None:
+        """End the workers and cancel what is unfinished."""
         for image in self._take_all():
             if not image.future.cancel() and not image.future.done():
                 image.future.set_exception(CancelledError())
