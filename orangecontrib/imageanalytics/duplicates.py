@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from orangecontrib.imageanalytics.decoding.fit import Fit
     from orangecontrib.imageanalytics.engine import Job
     from orangecontrib.imageanalytics.web.downloads import Downloads
+    from orangecontrib.imageanalytics.web.reach import Reach
 
     Tell = Callable[[str, float], object]
 
@@ -79,6 +80,28 @@ class Duplicates:
     tree: MergeTree
     identities: dict[int, Identity]
     skipped: dict[int, Skipped]
+    _fingerprints: NDArray[np.float32]
+
+    def distances(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Compute the distances of pairs of images.
+
+        Parameters
+        ----------
+        first, second : ndarray of shape (n,), intp
+            Indices of images that could be read.
+
+        Returns
+        -------
+        ndarray of shape (n,), float32
+            0 only for equal pixels.
+        """
+        known = self.identities
+        equal = [
+            one in known and other in known and known[one].pixels == known[other].pixels
+            for one, other in zip(first.tolist(), second.tolist(), strict=True)
+        ]
+        found = fingerprints.distances(self._fingerprints, first, second)
+        return np.where(equal, 0, np.maximum(found, _JUST_NOT_EQUAL)).astype(np.float32)
 
 
 def find(
@@ -87,6 +110,7 @@ def find(
     *,
     cache: Cache | None = None,
     workers: int | None = None,
+    web: Reach | None = None,
     tell: Tell = lambda words, share: None,
 ) -> Duplicates:
     """Find exact and near copies among images.
@@ -101,6 +125,8 @@ def find(
         Where what is made of images is kept; the user's own by default.
     workers : int, optional
         Number of worker processes; all cores that this process may use by default.
+    web : Reach, optional
+        Which web addresses are fetched; see `ImageEmbedder`.
     tell : callable, optional
         Called with words and the share that is done, ten times a second; what it raises comes out.
 
@@ -122,13 +148,17 @@ def find(
     """
     cache = Cache() if cache is None else cache
     outcomes = list(
-        _vectors(images, _FINGERPRINT, cache, workers, _part(tell, "Looking at", 0, _FINGERPRINTED))
+        _vectors(
+            images, _FINGERPRINT, cache, workers, web, _part(tell, "Looking at", 0, _FINGERPRINTED)
+        )
     )
     seen = np.array([i for i, o in enumerate(outcomes) if isinstance(o, Embedded)], np.intp)
     skipped = {i: o for i, o in enumerate(outcomes) if isinstance(o, Skipped)}
     known = np.empty((len(seen), fingerprints.DIMENSION), np.float32)
     for row, index in enumerate(seen):
         known[row] = outcomes[index].vector
+    of_all = np.full((len(images), fingerprints.DIMENSION), np.nan, np.float32)
+    of_all[seen] = known
 
     def compared(share: float) -> None:
         tell("Comparing", _FINGERPRINTED + (_COMPARED - _FINGERPRINTED) * share)
@@ -141,13 +171,13 @@ def find(
     identities = {
         int(index): _identity(outcome.vector)
         for index, outcome in zip(
-            suspects, _vectors(some, _IDENTITY, cache, workers, telling), strict=True
+            suspects, _vectors(some, _IDENTITY, cache, workers, web, telling), strict=True
         )
         if isinstance(outcome, Embedded)
     }
     tree = _tree(len(images), seen, known, identities, reach, compared, pairs, classes)
     tell("Done", 1.0)
-    return Duplicates(tree, identities, skipped)
+    return Duplicates(tree, identities, skipped, of_all)
 
 
 # ---- what is made of images
@@ -182,6 +212,7 @@ def _vectors(
     made: _Made,
     cache: Cache,
     workers: int | None,
+    web: Reach | None,
     tell: Callable[[int, int], None],
 ) -> Iterator[Outcome]:
     """Give what is made of each image, in their order."""
@@ -194,7 +225,7 @@ def _vectors(
         if not opened:
             from orangecontrib.imageanalytics.web.downloads import Downloads
 
-            opened.append(Downloads(cache))
+            opened.append(Downloads(cache) if web is None else Downloads(cache, reach=web))
         return opened[0]
 
     def tick(finished: int) -> None:

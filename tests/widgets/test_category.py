@@ -28,6 +28,7 @@ WIDGETS = {
     "Save Images": "owsaveimages.OWSaveImages",
     "Image Viewer": "owimageviewer.OWImageViewer",
     "Image Embedding": "owimageembedding.OWImageEmbedding",
+    "Duplicate Images": "owduplicateimages.OWDuplicateImages",
 }
 
 

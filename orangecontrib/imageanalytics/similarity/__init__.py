@@ -10,7 +10,7 @@ from orangecontrib.imageanalytics.similarity.grouping import MergeTree, group
 from orangecontrib.imageanalytics.similarity.neighbours import Neighbours, nearest
 from orangecontrib.imageanalytics.similarity.pairs import Pairs, pairs_within
 from orangecontrib.imageanalytics.similarity.ranking import rank, rank_by
-from orangecontrib.imageanalytics.similarity.space import Metric
+from orangecontrib.imageanalytics.similarity.space import Metric, distances
 from orangecontrib.imageanalytics.similarity.words import Pictures, probabilities
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Neighbours",
     "Pairs",
     "Pictures",
+    "distances",
     "group",
     "nearest",
     "pairs_within",

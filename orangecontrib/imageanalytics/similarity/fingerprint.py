@@ -155,16 +155,34 @@ def near_copies(
     alike = abs(means[found.first, 0] - means[found.second, 0]) <= _BRIGHTNESS
     alike &= _same_colours(fingerprints[:, _SIDE**2 :], found)
     first, second = found.first[alike], found.second[alike]
-    distances = np.empty(len(first), np.float32)
+    is_whole = found.reach == _CANDIDATES
+    apart = _apart(greys, first, second, callback)
+    pairs = Pairs(first, second, apart, reach if is_whole else min(reach, found.reach))
+    return pairs.within(pairs.reach)
+
+
+def distances(
+    fingerprints: NDArray[np.float32], first: NDArray[np.intp], second: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Compute the distances of pairs of fingerprints, float32 of shape (n,)."""
+    greys = fingerprints[:, : _SIDE**2]
+    return _apart(greys - greys.mean(axis=1, keepdims=True), first, second, None)
+
+
+def _apart(
+    greys: NDArray[np.float32],
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+    callback: Callback | None,
+) -> NDArray[np.float32]:
+    found = np.empty(len(first), np.float32)
     for start in range(0, len(first), _AT_ONCE):
         if callback is not None:
             callback(1.0)
         part = slice(start, start + _AT_ONCE)
         one, other = greys[first[part]], greys[second[part]]
-        distances[part] = np.minimum(_unexplained(one, other), _unexplained(other, one))
-    is_whole = found.reach == _CANDIDATES
-    pairs = Pairs(first, second, distances, reach if is_whole else min(reach, found.reach))
-    return pairs.within(pairs.reach)
+        found[part] = np.minimum(_unexplained(one, other), _unexplained(other, one))
+    return found
 
 
 def _same_colours(colours: NDArray[np.float32], pairs: Pairs) -> NDArray[np.bool_]:

@@ -88,7 +88,8 @@ class MergeTree:
         sizes = np.bincount(component, minlength=1)
         first = np.unique(component, return_index=True)[1]
         numbers = np.full(len(sizes), -1, np.intp)
-        groups = [c for c in np.argsort(first, kind="stable") if sizes[c] > 1]
+        order = np.argsort(first, kind="stable")
+        groups = order[sizes[order] > 1]
         numbers[groups] = np.arange(len(groups))
         return numbers[component]
 

@@ -218,6 +218,45 @@ class Space:
         return taken
 
 
+def distances(
+    vectors: ArrayLike,
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+    metric: Metric | str = Metric.COSINE,
+) -> NDArray[np.float32]:
+    """Compute the distances of pairs of rows.
+
+    Parameters
+    ----------
+    vectors : array-like of shape (N, D)
+        Numbers.
+    first, second : ndarray of shape (n,), intp
+        Indices of rows.
+    metric : {"cosine", "euclidean"}
+        What near is.
+
+    Returns
+    -------
+    ndarray of shape (n,), float32
+        NaN where a number is missing.
+    """
+    matrix, found = as_matrix(vectors), np.empty(len(first), np.float32)
+    step = max(1, _GATHERED // max(1, matrix.shape[1]))
+    for start in range(0, len(first), step):
+        ends = (matrix[rows[start : start + step]] for rows in (first, second))
+        one, other = (rows.astype(np.float64) for rows in ends)
+        if Metric(metric) is Metric.COSINE:
+            lengths = [np.sqrt(np.einsum("ij,ij->i", rows, rows)) for rows in (one, other)]
+            for rows, length in zip((one, other), lengths, strict=True):
+                rows /= np.where(length == 0, 1, length)[:, None]
+            halves = np.square(one - other).sum(axis=1) / 2
+            has_zeros = (lengths[0] == 0) | (lengths[1] == 0)
+            found[start : start + step] = np.where(has_zeros, 1, halves)
+        else:
+            found[start : start + step] = np.sqrt(np.square(one - other).sum(axis=1))
+    return found
+
+
 def places(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns of what is true: five times as fast as `nonzero` where little is."""
     row, column = np.divmod(np.flatnonzero(mask), max(1, mask.shape[1]))
