@@ -13,6 +13,7 @@ from orangecontrib.imageanalytics.widgets.distance_slider import DistanceSlider
 from orangecontrib.imageanalytics.widgets.duplicates_run import Keep, Mode
 from orangecontrib.imageanalytics.widgets.menus import Menu
 from orangecontrib.imageanalytics.widgets.pictures_folder import PicturesFolder
+from orangecontrib.imageanalytics.widgets.web_consent import FETCH
 
 if TYPE_CHECKING:
     from Orange.data import Variable
@@ -63,7 +64,7 @@ class Panel(QObject):
         form.addRow(self.keep_these)
         form.addRow(self.forget)
         area.layout().addWidget(box)
-        self.fetch = QPushButton("Fetch Them from the &Web", area, autoDefault=False)
+        self.fetch = QPushButton(FETCH, area, autoDefault=False)
         self.fetch.hide()
         layout = area.layout()
         assert isinstance(layout, QVBoxLayout)

@@ -14,6 +14,7 @@ from Orange.widgets.utils.sql import check_sql_input
 from Orange.widgets.widget import Input, Msg, Output
 
 from orangecontrib.imageanalytics import tables
+from orangecontrib.imageanalytics.widgets import images_loader
 from orangecontrib.imageanalytics.widgets.background import Background
 from orangecontrib.imageanalytics.widgets.duplicates_panel import KEEPS, MODES, Panel
 from orangecontrib.imageanalytics.widgets.duplicates_run import (
@@ -29,6 +30,7 @@ from orangecontrib.imageanalytics.widgets.group_details import GroupDetails, tex
 from orangecontrib.imageanalytics.widgets.images_layout import Sections
 from orangecontrib.imageanalytics.widgets.images_view import ImagesView, Mark
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
+from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, named
 
 #: Distances to begin with: of near copies, where none of 265 other pictures is taken for one (see
 #: `similarity.fingerprint`); of embeddings, a guess that the slider is there for.
@@ -66,10 +68,7 @@ class OWDuplicateImages(Background):
     class Warning(Background.Warning):
         skipped = Msg("{}: they are in no group, and stay among the unique images.")
         no_embedding = Msg("The data has no embedding; near copies are looked for instead.")
-        web = Msg(
-            "Images on {} were not fetched: it would tell these servers that you look at them. "
-            "Press Fetch Them from the Web to agree."
-        )
+        web = Msg(NOT_FETCHED)
         reach = Msg("So many images are alike that distances are known up to {} only.")
 
     nothing = "No duplicates were looked for."
@@ -221,6 +220,7 @@ class OWDuplicateImages(Background):
     def _agree_to_fetch(self) -> None:
         assert self.found is not None
         user_settings().allow_fetching(self.found.unasked)
+        images_loader.look_for_consent()
         self._begin()
 
     # ---- running
@@ -268,7 +268,7 @@ class OWDuplicateImages(Background):
         reasons = Counter(str(skip.reason) for skip in found.skipped.values())
         told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
         self.Warning.skipped(f"Not read: {told}", shown=bool(reasons) and not found.unasked)
-        self.Warning.web(", ".join(found.unasked[:5]), shown=bool(found.unasked))
+        self.Warning.web(named(found.unasked), shown=bool(found.unasked))
         self.panel.fetch.setVisible(bool(found.unasked))
         self.view.set_images(found.references, found.titles, [])
         self._show_counts()
