@@ -58,7 +58,29 @@ def check(model: Model, embed: Embed) -> list[str]:
             )
     if alike.max() > 0.99999:
         problems.append("it does not tell some photos apart")
-    return problems
+    return problems + _words_that_miss(model, photos, vectors / lengths, folder)
+
+
+def _words_that_miss(
+    model: Model,
+    photos: list[Path],
+    pictures: NDArray[np.float64],
+    folder: str | os.PathLike[str] | None,
+) -> list[str]:
+    """Look for each photo by words, if the model knows any; say where they lead astray."""
+    from orangecontrib.imageanalytics.text_embedder import TextEmbedder, knows_words
+
+    if not knows_words(model):
+        return []
+    names = [photo.stem.replace("_", " ") for photo in photos]
+    with TextEmbedder(model.id, models_folder=folder) as embedder:
+        words = embedder([f"a photo of a {name}" for name in names])
+    found = (np.asarray(words, np.float64) @ pictures.T).argmax(1)
+    return [
+        f'the words "{name}" find {photos[best].stem}'
+        for name, photo, best in zip(names, photos, found, strict=True)
+        if photos[best].parent != photo.parent or (name == "lemon" and photos[best] != photo)
+    ]
 
 
 def example_photos() -> list[Path]:
