@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from orangecontrib.imageanalytics.cache import Cache
     from orangecontrib.imageanalytics.embedder import Lost
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-    from orangecontrib.imageanalytics.models.checking import Embed
     from orangecontrib.imageanalytics.output_files import Images
 
 #: How many skipped images the summary names; a file of all is written with --skipped.
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if command_line.is_meant(arguments):
-        return command_line.main(arguments[1:], _embeds)
+        return command_line.main(arguments[1:], _Eyes)
     parser = _parser()
     options = parser.parse_args(arguments)
     from orangecontrib.imageanalytics.cache import Cache
@@ -87,16 +86,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _embeds(folder: Path | None) -> Embed:
-    """Give what embeds photos with a model of this folder."""
+class _Eyes:
+    """Embeds photos and words with the models of a folder; see `models.checking`."""
 
-    def embed(model: str, photos: Sequence[Path]) -> list[NDArray[np.float32] | None]:
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def pictures(self, model: str, photos: Sequence[Path]) -> list[NDArray[np.float32] | None]:
+        """Give the embeddings of photos."""
         from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 
-        with ImageEmbedder(model, cache=False, models_folder=folder) as embedder:
+        with ImageEmbedder(model, cache=False, models_folder=self._folder) as embedder:
             return embedder(photos)
 
-    return embed
+    def words(self, model: models.Model, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Give the embeddings of texts, if the model knows words."""
+        from orangecontrib.imageanalytics.text_embedder import TextEmbedder, knows_words
+
+        if not knows_words(model):
+            return None
+        with TextEmbedder(model.id, models_folder=self._folder) as embedder:
+            return embedder(texts)
 
 
 def _parser() -> argparse.ArgumentParser:

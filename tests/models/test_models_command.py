@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from orangecontrib.imageanalytics import models
+from orangecontrib.imageanalytics.__main__ import _Eyes as Eyes
 from orangecontrib.imageanalytics.__main__ import main
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder, MissingModelError
 from orangecontrib.imageanalytics.models import checking
@@ -113,13 +115,30 @@ class TestEmbedding:
         assert "1 of 1 images embedded with small-model" in capsys.readouterr().out
 
 
+class WithWords(Eyes):
+    """Reads the name of a photo in a text, and gives that photo's embedding; or another's."""
+
+    def __init__(self, **mistaken: str) -> None:
+        super().__init__(None)
+        self._mistaken = mistaken
+
+    def words(self, model, texts):
+        names = [text.removeprefix("a photo of a ") for text in texts]
+        by_name = {photo.stem.replace("_", " "): photo for photo in checking.example_photos()}
+        photos = [by_name[self._mistaken.get(name, name)] for name in names]
+        return np.array(self.pictures(model.id, photos))
+
+
 class TestCheck:
-    def test_a_model_that_sees_fits(self, monkeypatch):
-        with ImageEmbedder("efficientnet-lite0", cache=False) as embedder:
-            problems = checking.check(
-                MODELS["efficientnet-lite0"], lambda model, photos: embedder(photos)
-            )
-        assert problems == []
+    def test_a_model_that_sees_fits(self):
+        assert checking.check(MODELS["efficientnet-lite0"], Eyes(None)) == []
+
+    def test_words_that_find_what_they_name_fit(self):
+        assert checking.check(MODELS["efficientnet-lite0"], WithWords(lemon="lemon")) == []
+
+    def test_words_that_find_something_else_are_told(self):
+        (problem,) = checking.check(MODELS["efficientnet-lite0"], WithWords(lemon="tiger"))
+        assert problem == 'the words "lemon" find tiger'
 
     def test_one_that_does_not_see_is_told(self, model, capsys):
         assert main(["models", "check", "small-model"]) == 1

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -14,25 +14,33 @@ from orangecontrib.imageanalytics.outcome import ModelFileError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    #: Gives the embeddings of photos with a model, by its id; None for those that it cannot embed.
-    Embed = Callable[[str, Sequence[Path]], Sequence[NDArray[np.float32] | None]]
+
+class Eyes(Protocol):
+    """What embeds with a model, by its id; this room does not know how."""
+
+    def pictures(self, model: str, photos: Sequence[Path]) -> Sequence[NDArray[np.float32] | None]:
+        """Give the embeddings of photos; None for those that it cannot embed."""
+
+    def words(self, model: Model, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Give the embeddings of texts in the same space; None if the model knows no words."""
 
 
-def check(model: Model, embed: Embed) -> list[str]:
+def check(model: Model, eyes: Eyes) -> list[str]:
     """Embed the example photos, in folders by what they show, and compare them.
 
     Parameters
     ----------
     model : Model
         Which is here.
-    embed : callable
-        Embeds photos with it.
+    eyes : Eyes
+        Embeds with it.
 
     Returns
     -------
     list of str
-        What does not fit: the nearest neighbour of a photo should show the same kind of thing, and
-        no two photos should have the same embedding. Empty if all fits.
+        What does not fit: the nearest neighbour of a photo should show the same kind of thing, no
+        two photos should have the same embedding, and if the model knows words, those for a photo
+        should find one of its kind. Empty if all fits.
 
     Raises
     ------
@@ -40,7 +48,7 @@ def check(model: Model, embed: Embed) -> list[str]:
         If the model cannot be used at all.
     """
     photos = example_photos()
-    found = embed(model.id, photos)
+    found = eyes.pictures(model.id, photos)
     missing = [photo.name for photo, vector in zip(photos, found, strict=True) if vector is None]
     if missing:
         raise ModelFileError(f"{model.id} embedded no {', '.join(missing)}.")
@@ -58,24 +66,18 @@ def check(model: Model, embed: Embed) -> list[str]:
             )
     if alike.max() > 0.99999:
         problems.append("it does not tell some photos apart")
-    return problems + _words_that_miss(model, photos, vectors / lengths, folder)
+    return problems + _words_that_miss(model, photos, vectors / lengths, eyes)
 
 
 def _words_that_miss(
-    model: Model,
-    photos: list[Path],
-    pictures: NDArray[np.float64],
-    folder: str | os.PathLike[str] | None,
+    model: Model, photos: list[Path], pictures: NDArray[np.float64], eyes: Eyes
 ) -> list[str]:
     """Look for each photo by words, if the model knows any; say where they lead astray."""
-    from orangecontrib.imageanalytics.text_embedder import TextEmbedder, knows_words
-
-    if not knows_words(model):
-        return []
     names = [photo.stem.replace("_", " ") for photo in photos]
-    with TextEmbedder(model.id, models_folder=folder) as embedder:
-        words = embedder([f"a photo of a {name}" for name in names])
-    found = (np.asarray(words, np.float64) @ pictures.T).argmax(1)
+    words = eyes.words(model, [f"a photo of a {name}" for name in names])
+    if words is None:
+        return []
+    found = (words.astype(np.float64) @ pictures.T).argmax(1)
     return [
         f'the words "{name}" find {photos[best].stem}'
         for name, photo, best in zip(names, photos, found, strict=True)

@@ -13,7 +13,7 @@ from orangecontrib.imageanalytics.models import Kind, Model, Section, downloaded
 from orangecontrib.imageanalytics.outcome import EmbeddingError, UnknownModelError
 
 if TYPE_CHECKING:
-    from orangecontrib.imageanalytics.models.checking import Embed
+    from orangecontrib.imageanalytics.models.checking import Eyes
     from orangecontrib.imageanalytics.models.downloading import Progress
 
 _PROGRAM = "python -m orangecontrib.imageanalytics models"
@@ -27,7 +27,7 @@ def is_meant(arguments: Sequence[str]) -> bool:
     )
 
 
-def main(arguments: Sequence[str], embeds: Callable[[Path | None], Embed]) -> int:
+def main(arguments: Sequence[str], embeds: Callable[[Path | None], Eyes]) -> int:
     """Run one command.
 
     Parameters
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str], embeds: Callable[[Path | None], Embed]) -> in
     arguments : sequence of str
         What follows ``models``.
     embeds : callable
-        Gives what embeds photos with the models of a folder; this room does not know how.
+        Gives what embeds with the models of a folder; this room does not know how.
 
     Returns
     -------
