@@ -60,6 +60,7 @@ MODELS: dict[str, Model] = {
             citation="Iandola et al. (2016), SqueezeNet: AlexNet-level accuracy with 50x fewer "
             "parameters and <0.5MB model size, arXiv:1602.07360 (version 1.1 of the network)",
             kind=Kind.BUNDLED,
+            milliseconds=5.4,
             weights=WEIGHTS / "squeezenet.onnx",
         ),
         Model(
@@ -75,6 +76,7 @@ MODELS: dict[str, Model] = {
             citation="Tan and Le (2019), EfficientNet: Rethinking Model Scaling for Convolutional "
             "Neural Networks, ICML, arXiv:1905.11946 (the variant EfficientNet-Lite0)",
             kind=Kind.BUNDLED,
+            milliseconds=7.7,
             weights=WEIGHTS / "efficientnet-lite0.onnx",
         ),
         # Those to download. Repositories, commits, names, sizes (to the last MB that is shown) and
@@ -93,6 +95,7 @@ MODELS: dict[str, Model] = {
             citation="Qin et al. (2024), MobileNetV4: Universal Models for the Mobile Ecosystem, "
             "ECCV, arXiv:2404.10518 (trained by Wightman for timm)",
             kind=Kind.DOWNLOADABLE,
+            milliseconds=15,
             download=Download(
                 (
                     # Neither size (that of 9.7 million parameters is given) nor SHA-256 was seen.
@@ -121,6 +124,7 @@ MODELS: dict[str, Model] = {
             citation="Oquab et al. (2023), DINOv2: Learning Robust Visual Features without "
             "Supervision, arXiv:2304.07193",
             kind=Kind.DOWNLOADABLE,
+            milliseconds=95,
             download=Download(
                 (
                     _product(
@@ -154,6 +158,7 @@ MODELS: dict[str, Model] = {
             citation="Radford et al. (2021), Learning Transferable Visual Models From Natural "
             "Language Supervision, ICML, arXiv:2103.00020",
             kind=Kind.DOWNLOADABLE,
+            milliseconds=75,
             download=Download(
                 (
                     _product(
@@ -207,6 +212,7 @@ MODELS: dict[str, Model] = {
             licence="Apache-2.0",
             citation=_INCEPTION,
             kind=Kind.DOWNLOADABLE,
+            milliseconds=80,
             download=Download(
                 (
                     # Its commit is 9506574; the page of the whole name was not seen.
@@ -235,6 +241,7 @@ MODELS: dict[str, Model] = {
             licence="BSD-3-Clause",
             citation=_VGG,
             kind=Kind.DOWNLOADABLE,
+            milliseconds=190,
             download=Download(
                 (
                     _product(
@@ -262,6 +269,7 @@ MODELS: dict[str, Model] = {
             licence="BSD-3-Clause",
             citation=_VGG,
             kind=Kind.DOWNLOADABLE,
+            milliseconds=260,
             download=Download(
                 (
                     _product(
