@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
 from tests import awkward
 
@@ -73,6 +74,16 @@ def fax(rows: int) -> bytes:
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
     directory = struct.pack("<H", len(tags)) + entries + bytes(4)
     return b"II*\0" + struct.pack("<I", 8 + len(noise)) + noise + directory
+
+
+def large_tile(side: int) -> bytes:
+    """Give a TIFF of 16 x 16 pixels in one tile that is much larger."""
+    packed = zlib.compress(bytes(side * side * 3))
+    tags = {256: 16, 257: 16, 258: 8, 259: 8, 262: 2, 277: 3, 284: 1}
+    tags |= {322: side, 323: side, 324: 8, 325: len(packed)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8 + len(packed)) + packed + directory
 
 
 def hostile() -> dict[str, bytes]:

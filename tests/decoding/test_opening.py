@@ -15,7 +15,12 @@ from PIL import Image
 from orangecontrib.imageanalytics.decoding import opening
 from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.decoding.header import Header, read_header
-from orangecontrib.imageanalytics.decoding.pixels import Unreadable, decode, from_picture
+from orangecontrib.imageanalytics.decoding.pixels import (
+    NeedsMemory,
+    Unreadable,
+    decode,
+    from_picture,
+)
 from orangecontrib.imageanalytics.embedder import BytesTask
 from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
@@ -120,6 +125,14 @@ if __name__ == "__main__":
     engine.submit(FileTask(sys.argv[1])).result(60)
     engine.close()
 """
+
+
+def test_a_tile_larger_than_its_picture_is_part_of_the_estimate():
+    """Of 16 000 x 16 000 pixels, 750 kB in the file, it took 730 MB where 6 MB were estimated."""
+    assert decode(wrapped.large_tile(512), FIT).shape == (24, 31, 3)
+    with pytest.raises(NeedsMemory) as need:
+        decode(wrapped.large_tile(4096), FIT, allowance=20_000_000)
+    assert need.value.cost > 3 * 4096**2
 
 
 class TestIcons:

@@ -52,6 +52,8 @@ _JPEG = {"L": 3, "RGB": 9, "CMYK": 15}
 #: upright, and as an array.
 _RESULT = 16
 
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+
 #: Whatever does not grow with the picture.
 _FIXED = 6_500_000
 
@@ -82,7 +84,7 @@ def estimate(
         height, width = jpeg.scaled((image.height, image.width), eighths)
         decoding = height * width * _JPEG[image.mode] + header.buffered_bytes
     else:
-        decoding = image.width * image.height * _per_pixel(image)
+        decoding = _pixels(image) * _per_pixel(image)
     return decoding + result[0] * result[1] * _RESULT + len(data) + _FIXED
 
 
