@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export QT_QPA_PLATFORM ?= offscreen
 
 .DEFAULT_GOAL := help
-.PHONY: help demo orange test lint bench parity docs dist screenshots clean
+.PHONY: help demo orange test lint bench parity fuzz audit docs dist screenshots clean
 
 help:  ## list the chores
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -47,6 +47,12 @@ bench: $(VENV)/installed  ## print the figures of the README (OPTIONS='--quick -
 
 parity: .parity/installed  ## compare the models that are built here with PyTorch's (6 GB; OPTIONS='vgg')
 	.parity/bin/python tools/parity.py $(OPTIONS)
+
+fuzz: $(VENV)/installed  ## feed the decoders with broken and hostile files (SECONDS=60)
+	$(BIN)/python -m benchmarks.fuzz --seconds $(or $(SECONDS),60)
+
+audit: $(VENV)/installed  ## look for known faults in all that is needed (asks the network)
+	$(BIN)/python -m nox -s audit
 
 docs: $(VENV)/installed  ## build the documentation
 	$(BIN)/python -m sphinx -W --keep-going -d doc/_build/doctrees -b html doc doc/_build/html

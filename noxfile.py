@@ -77,6 +77,17 @@ def lowest(session: nox.Session) -> None:
     _test(session)
 
 
+@nox.session(python=PYTHONS[0], venv_backend="uv")
+@nox.parametrize("resolution", ["lowest-direct", "highest"])
+def audit(session: nox.Session, resolution: str) -> None:
+    """Look for known faults in the lowest and the newest versions of all that we need."""
+    needs = Path(session.create_tmp(), "needs.txt")
+    command = ("uv", "pip", "compile", "--quiet", "--all-extras", f"--resolution={resolution}")
+    session.run(*command, "pyproject.toml", "--output-file", str(needs), external=True)
+    session.install("pip-audit")
+    session.run("pip-audit", "--no-deps", "--disable-pip", "--requirement", str(needs))
+
+
 def _test(session: nox.Session, **environment: str) -> None:
     offscreen = {"QT_QPA_PLATFORM": "offscreen"}
     session.run("python", "-m", "pytest", *session.posargs, env=offscreen | environment)

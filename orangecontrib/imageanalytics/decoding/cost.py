@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.decoding import contrast, jpeg, resize
+from orangecontrib.imageanalytics.decoding import contrast, formats, jpeg, resize
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -102,3 +102,11 @@ def _per_pixel(image: ImageFile) -> int:
     elif resize.is_transparent(image) and image.mode not in ("LA", "RGBA"):
         conversion = 8  # to RGBA, then to premultiplied colours
     return _PIXEL.get(image.mode, 4) + conversion + decoder
+
+
+def _pixels(image: ImageFile) -> int:
+    """Count the pixels, or those of one tile of a TIFF, which may be larger than the picture."""
+    tags = formats.tiff_tags(image)
+    width, height = (tags.get(tag, 0) for tag in (_TILE_WIDTH, _TILE_LENGTH))
+    is_tiled = isinstance(width, int) and isinstance(height, int)
+    return max(image.width * image.height, width * height if is_tiled else 0)
