@@ -374,3 +374,17 @@ def test_a_folder_of_everything_that_can_go_wrong_runs_in_one_call(tmp_path):
         if getattr(outcome, "reason", None) != case.expected
     ]
     assert not wrong
+
+
+def test_a_depth_is_filed_apart_and_a_wrong_one_refused(tmp_path):
+    path = tmp_path / "deep.png"
+    Image.fromarray(np.linspace(0, 800, 4096).reshape(64, 64).astype(np.uint16)).save(path)
+    found = []
+    for depth in (None, 12, 10, None):
+        with ImageEmbedder("squeezenet", cache=tmp_path / "cache", depth=depth) as embedder:
+            found += embedder([path])
+    assert np.array_equal(found[0], found[3]) and np.array_equal(found[0], found[2])  # 10 bits
+    assert not np.allclose(found[0], found[1])
+    for wrong in (8, 11, 32, "12"):
+        with pytest.raises(ValueError, match="10, 12, 14, 16"):
+            ImageEmbedder("squeezenet", depth=wrong)

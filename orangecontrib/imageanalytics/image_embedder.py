@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from orangecontrib.imageanalytics import installed_beside, models
 from orangecontrib.imageanalytics.cache import Cache
+from orangecontrib.imageanalytics.decoding.fit import DEPTHS
 from orangecontrib.imageanalytics.outcome import (
     ComputedColumnError,
     Embedded,
@@ -115,6 +116,12 @@ class ImageEmbedder:
     provider : str
         What computes a local model: "cpu", whose numbers are the same everywhere, or "cuda",
         "coreml" or "directml", if the installed onnxruntime offers it.
+    depth : int, optional
+        The number of bits that 16-bit pictures were recorded with: 10, 12, 14 or 16. Black is 0
+        and white 2 ** depth - 1 then, in all of them, which makes pictures of one camera
+        comparable. By default it is told of each picture by itself: the smallest of 8, 10, 12, 14
+        and 16 that holds its largest value. Pictures of floating-point numbers always span their
+        own range; those of 8 bits are what they are.
     cache : Cache, path or False, optional
         The cache, its folder, or False for none; the user's own by default.
     models_folder : path, optional
@@ -136,6 +143,8 @@ class ImageEmbedder:
     ------
     UnknownModelError
         A ValueError: there is no such model; the text lists those that there are.
+    ValueError
+        There is no such depth.
     MissingModelError
         It has to be downloaded first; the text says how.
     ModelDownloadError, EmbeddingConnectionError
@@ -157,6 +166,7 @@ class ImageEmbedder:
         *,
         token: str | None = None,
         provider: str = "cpu",
+        depth: int | None = None,
         cache: Cache | str | os.PathLike[str] | bool | None = None,
         models_folder: str | os.PathLike[str] | None = None,
         download: bool = False,
@@ -169,6 +179,9 @@ class ImageEmbedder:
         self.server_url = server_url
         self._token = token
         self._provider = provider
+        if depth is not None and depth not in DEPTHS:
+            raise ValueError(f"depth must be one of {', '.join(map(str, DEPTHS))}, not {depth!r}")
+        self._depth = depth
         self._executor = executor
         self._workers = workers
         self._reach = reach
@@ -400,13 +413,17 @@ class ImageEmbedder:
         from orangecontrib.imageanalytics.local_embedder import LocalEmbedder
 
         return LocalEmbedder(
-            self._model, provider=self._provider, executor=self._executor, workers=self._workers
+            self._model,
+            provider=self._provider,
+            depth=self._depth,
+            executor=self._executor,
+            workers=self._workers,
         )
 
     def _server_embedder(self) -> Embedder:
         from orangecontrib.imageanalytics.server_embedder import ServerEmbedder
 
-        return ServerEmbedder(self._model, self.server_url, token=self._token)
+        return ServerEmbedder(self._model, self.server_url, token=self._token, depth=self._depth)
 
     def _downloads(self) -> Downloads:
         if self._at_work.downloads is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -107,6 +107,8 @@ class LocalEmbedder(JobEmbedder):
         A local one.
     provider : str
         What computes: "cpu", or a kind of GPU that the installed onnxruntime offers.
+    depth : int, optional
+        See `Squash`.
     executor, workers : optional
         See `Engine`.
 
@@ -122,12 +124,15 @@ class LocalEmbedder(JobEmbedder):
         model: Model,
         *,
         provider: str = "cpu",
+        depth: int | None = None,
         executor: Executor | None = None,
         workers: int | None = None,
     ) -> None:
         assert model.weights is not None
         spec = ModelSpec.of(model.weights, provider)
-        job = OnnxJob(spec, model.fit)
+        job = OnnxJob(spec, replace(model.fit, depth=depth))
         super().__init__(job, spec.fingerprint, model.dimension, executor=executor, workers=workers)
         if provider != "cpu":
             self.fingerprint += f" {provider}"
+        if depth is not None:
+            self.fingerprint += f" depth:{depth}"

@@ -85,6 +85,7 @@ class ServerEmbedder:
         server_url: str | None = None,
         *,
         token: str | None = None,
+        depth: int | None = None,
         policy: Policy | None = None,
         engine: Engine | None = None,
         chance: Chance = random.random,
@@ -94,11 +95,13 @@ class ServerEmbedder:
         headers = protocol.request_headers(address, token)
         self.server = protocol.server_name(address)
         self.fingerprint = protocol.fingerprint(address, model.id, model.input_size)
+        if depth is not None:
+            self.fingerprint += f" depth:{depth}"
         self.dimension = model.dimension
         self._policy = policy or Policy()
         self.capacity = _AHEAD * self._policy.most_at_once
         self._chance = chance
-        self._engine = engine or Engine(JpegJob(Squash(*model.input_size)))
+        self._engine = engine or Engine(JpegJob(Squash(*model.input_size, depth)))
         self._connections = Connections(address, model.id, headers, self._policy)
         if token and protocol.is_exposed(address):
             _log.warning(

@@ -522,3 +522,55 @@ class TestSurroundings:
     def test_broken_metadata_do_not_hide_a_picture(self):
         exif = b"Exif\0\0II*\0\xff\xff\xff\x7fbroken"
         assert reason(awkward.encoded(awkward.scene(), "JPEG", exif=exif)) is None
+
+
+def deep_grey(values: list[int]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.array([values] * 4, np.uint16)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_with_a_depth_that_is_said_pictures_of_one_camera_are_scaled_alike(bits):
+    white = 2**bits - 1
+    dark, bright = deep_grey([0, 200, 400, 800]), deep_grey([0, 200, white // 2, white])
+    fit = Squash(4, 4, bits)
+    seen = [pixels.decode(data, fit)[0, 1, 0] for data in (dark, bright)]
+    assert seen == [round(255 * 200 / white)] * 2
+    assert pixels.decode(bright, fit)[0, 3, 0] == 255
+
+
+def test_without_one_the_brightest_point_of_each_decides():
+    dark, bright = deep_grey([0, 200, 400, 800]), deep_grey([0, 200, 2000, 60000])
+    seen = [int(pixels.decode(data, Squash(4, 4))[0, 1, 0]) for data in (dark, bright)]
+    assert seen == [round(255 * 200 / 1023), round(255 * 200 / 65535)]
+
+
+def test_what_is_brighter_than_the_depth_is_white():
+    assert pixels.decode(deep_grey([0, 4095, 5000, 65535]), Squash(4, 4, 12))[0, 1:, 0].min() == 255
+
+
+def test_a_depth_holds_for_colours_too_and_not_for_8_bits():
+    array = np.zeros((4, 4, 3), np.uint8)
+    array[:, :2] = 100
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, "PNG")
+    plain = file.getvalue()
+    assert (pixels.decode(plain, Squash(4, 4, 12)) == pixels.decode(plain, Squash(4, 4))).all()
+    deep = deep_colours()
+    whites = {bits: int(pixels.decode(deep, Squash(4, 4, bits)).max()) for bits in (12, 14, 16)}
+    assert whites == {12: round(255 * 4000 / 4095), 14: round(255 * 4000 / 16383), 16: 4000 >> 8}
+
+
+def deep_colours() -> bytes:
+    """Make a PNG of 16-bit colours up to 4000: Pillow writes none."""
+    rows = b"".join(b"\0" + struct.pack(">HHH", 4000, 2000, 0) * 4 for _ in range(4))
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    head = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)

@@ -16,6 +16,7 @@ import pytest
 from AnyQt.QtCore import QEvent, Qt, QTimer
 from AnyQt.QtWidgets import QApplication, QLabel
 from Orange.data import ContinuousVariable, DiscreteVariable, Domain, StringVariable, Table
+from PIL import Image
 
 from orangecontrib.imageanalytics.models import find, user_models
 from tests import small_models
@@ -244,6 +245,36 @@ class TestWhenToRun(EmbeddingWidgetTest):
         n = len(photo_paths())
         assert f"Embedding 0 of {n} (SqueezeNet)" in texts
         assert f"Embedding {n} of {n} (SqueezeNet)" in texts
+
+
+class TestDepth(EmbeddingWidgetTest):
+    def microscope(self) -> Table:
+        paths = [self.folder / f"{bits}.png" for bits in (9, 11)]
+        for path, top in zip(paths, (1023, 4095), strict=True):
+            ramp = np.linspace(0, top, 64 * 64).reshape(64, 64).astype(np.uint16)
+            Image.fromarray(ramp).save(path)
+        return image_table([str(path) for path in paths])
+
+    def test_pictures_of_one_camera_can_be_scaled_alike(self):
+        widget = self.make()
+        self.give(widget, self.microscope())
+        self.finish(widget)
+        apart = self.difference(widget)  # little: a ramp is a ramp, if each has its own white
+        menu = widget.panel.depth
+        menu.setCurrentIndex(menu.findData(12))
+        menu.activated.emit(menu.currentIndex())
+        self.finish(widget)
+        assert widget.depth == 12 and self.difference(widget) > 10 * apart
+        again = self.make(depth=12)
+        assert again.panel.depth.currentData() == 12
+
+    def difference(self, widget) -> float:
+        one, other = self.outputs(widget)[0].X
+        return float(np.linalg.norm(one - other))
+
+    def test_a_saved_depth_that_there_is_not_is_left_out(self):
+        for depth in (11, "12", 10**9, True):
+            assert self.make(depth=depth).depth is None
 
 
 class TestSurprises(EmbeddingWidgetTest):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageChops
 
+from orangecontrib.imageanalytics.decoding.fit import DEPTHS
 from orangecontrib.imageanalytics.decoding.formats import Unreadable, tiff_tags
 from orangecontrib.imageanalytics.outcome import Reason
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile, _Tile
 
 #: The depths that cameras and microscopes have; the smallest that holds the maximum is taken.
-_DEPTHS = (8, 10, 12, 14, 16)
+_DEPTHS = (8, *DEPTHS)
 
 #: Pixels that are looked at together: 4 MB of floats.
 _BAND = 1_000_000
@@ -41,11 +42,21 @@ def depth(maximum: float) -> int | None:
     return next((bits for bits in _DEPTHS if maximum < 2**bits), None)
 
 
-def to_float(image: Image.Image) -> tuple[Image.Image, float, float]:
+def to_float(image: Image.Image, bits: int | None = None) -> tuple[Image.Image, float, float]:
     """Convert a deep picture to mode "F", and find which values are to be black and white.
 
     Infinite values count as the largest or smallest finite one, those that are no number as the
     smallest.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Of one channel.
+    bits : int, optional
+        The depth that its integers were recorded with: 0 is black, 2 ** bits - 1 and above white.
+        If None, the smallest of 8, 10, 12, 14 and 16 that holds this picture's largest value; the
+        picture's own range if it has negative values. Floating-point numbers always span their
+        own range.
 
     Returns
     -------
@@ -58,7 +69,7 @@ def to_float(image: Image.Image) -> tuple[Image.Image, float, float]:
     values = image.convert("F")
     if is_integer:
         black, white = _extrema(values)
-        bits = depth(white) if black >= 0 else None
+        bits = bits or (depth(white) if black >= 0 else None)
         return values, *((0.0, 2.0**bits - 1) if bits else (black, white))
     ranges = [
         (finite.min(), finite.max())
@@ -127,7 +138,9 @@ def is_deep_colour(image: ImageFile) -> bool:
     return image.format == "JPEG2000" and _jpeg_2000_depth(image) > 8
 
 
-def colour(image: ImageFile, again: Callable[[], ImageFile]) -> Image.Image:
+def colour(
+    image: ImageFile, again: Callable[[], ImageFile], bits: int | None = None
+) -> Image.Image:
     """Bring a picture of 16 bits per channel to 8 bits.
 
     Parameters
@@ -136,6 +149,8 @@ def colour(image: ImageFile, again: Callable[[], ImageFile]) -> Image.Image:
         Opened, not loaded.
     again : callable
         Opens the same file anew.
+    bits : int, optional
+        The depth, as of `to_float`.
 
     Returns
     -------
@@ -149,8 +164,9 @@ def colour(image: ImageFile, again: Callable[[], ImageFile]) -> Image.Image:
     """
     key = image.info.pop("transparency", None)
     image.load()
-    peak = max(_extrema(image.getchannel(band))[1] for band in image.getbands() if band != "A")
-    bits = depth(256 * peak + 255) or 16
+    if bits is None:
+        bands = [image.getchannel(band) for band in image.getbands() if band != "A"]
+        bits = depth(256 * max(_extrema(band)[1] for band in bands) + 255) or 16
     if bits == 16 and key is None:
         return image
     return _combined(image, _low_bytes(again(), bits), 2**bits - 1, key)

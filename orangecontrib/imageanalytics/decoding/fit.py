@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Fit", "Squash", "Within"]
+__all__ = ["DEPTHS", "Fit", "Squash", "Within"]
+
+#: The depths above 8 bits that cameras and microscopes have.
+DEPTHS = (10, 12, 14, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +18,14 @@ class Squash:
     ----------
     height, width : int
         Of the result, in pixels.
+    depth : int, optional
+        The number of bits that pictures with more than 8 bits per channel were recorded with, if
+        that is said; else it is told of each picture by itself (see `contrast.to_float`).
     """
 
     height: int
     width: int
+    depth: int | None = None
 
     #: A JPEG is decoded at the smallest scale that leaves it this multiple of the result.
     jpeg_gap = 1.5
@@ -47,6 +54,7 @@ class Within:
 
     jpeg_gap = Squash.jpeg_gap
     keeps_alpha = True
+    depth = None
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Give the height and width, in pixels, of what is made of a picture of this size."""

@@ -145,7 +145,7 @@ def decode_sized(
             scaled = jpeg.decode(data, header, image.mode, eighths)
             fitted = resize.resize_scaled(scaled, full, eighths, fit, turn)
         else:
-            picture = _loaded(image, data)
+            picture = _loaded(image, data, fit.depth)
             full, turn = (picture.height, picture.width), upright.orientation(picture)
             fitted = resize.resize(picture, fit, turn)
     return fitted, upright.before_turning(full, turn)
@@ -243,10 +243,10 @@ def _afford(takes: int, image: ImageFile.ImageFile, allowance: int | None) -> No
         )
 
 
-def _loaded(image: ImageFile.ImageFile, data: bytes) -> Image.Image:
+def _loaded(image: ImageFile.ImageFile, data: bytes, depth: int | None) -> Image.Image:
     """Decode all formats but JPEG, in 8 bits per channel if it is in colour."""
     if contrast.is_deep_colour(image):
-        picture = contrast.colour(image, lambda: _open(data))
+        picture = contrast.colour(image, lambda: _open(data), depth)
     else:
         contrast.scale_colour_key(image)
         image.load()

@@ -42,7 +42,7 @@ def resize(image: Image.Image, fit: Fit, turn: int) -> NDArray[np.uint8]:
     width, height = image.size
     wanted = fit.size(*upright.before_turning((height, width), turn))
     height, width = upright.before_turning(wanted, turn)
-    picture = _resized(image, (width, height), keep_alpha=fit.keeps_alpha)
+    picture = _resized(image, (width, height), fit)
     picture = _opaque(picture) if picture.mode in ("La", "RGBa") else picture.convert("RGB")
     return np.array(upright.turned(picture, turn))
 
@@ -81,26 +81,26 @@ def is_transparent(image: Image.Image) -> bool:
     )
 
 
-def _resized(image: Image.Image, size: tuple[int, int], *, keep_alpha: bool) -> Image.Image:
+def _resized(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
     """Resize to mode "L" or "RGB", or with transparency that is kept to "La" or "RGBa"."""
     if image.mode == "LAB":
         return _from_lab(_lanczos(image, size))
     if contrast.is_deep(image.mode):
-        image = _grey(image, size)
+        image = _grey(image, size, fit.depth)
     if is_transparent(image):
         if image.mode not in ("LA", "La", "RGBA", "RGBa"):
             image = image.convert("RGBA")
         image = image.convert("La" if image.mode in ("LA", "La") else "RGBa")
-        if not keep_alpha:
+        if not fit.keeps_alpha:
             image = _on_white(image, size)
     elif image.mode not in ("L", "RGB"):
         image = image.convert("L" if image.mode == "1" else "RGB")
     return _lanczos(image, size)
 
 
-def _grey(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _grey(image: Image.Image, size: tuple[int, int], depth: int | None) -> Image.Image:
     """Bring a deep picture to mode "L" of the size, or, with a transparent value, to "LA"."""
-    values, black, white = contrast.to_float(image)
+    values, black, white = contrast.to_float(image, depth)
     key = image.info.get("transparency")
     if isinstance(key, int):
         grey = contrast.to_grey(values, black, white)

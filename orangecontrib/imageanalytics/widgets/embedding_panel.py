@@ -22,6 +22,7 @@ from AnyQt.QtWidgets import (
 from Orange.widgets.gui import attributeIconDict
 
 from orangecontrib.imageanalytics import models
+from orangecontrib.imageanalytics.decoding.fit import DEPTHS
 from orangecontrib.imageanalytics.widgets.controls import set_row_visible, wrapped
 from orangecontrib.imageanalytics.widgets.destination import Destination
 from orangecontrib.imageanalytics.widgets.download_box import DownloadBox
@@ -67,6 +68,14 @@ class Panel(QObject):
         self.folder = QPushButton("Models f&older", autoDefault=False, clicked=_open_folder)
         self.folder.setToolTip("Put ONNX files of your own there, and they are listed here.")
         self.provider = Menu()
+        self.depth = Menu()
+        self.depth.setToolTip(
+            "Cameras and microscopes record 10 to 16 bits and store 16. If you say how many, all "
+            "pictures are scaled alike. Pictures of 8 bits, as most are, are not changed by this."
+        )
+        self.depth.addItem("as each picture's brightest point suggests", None)
+        for bits in DEPTHS:
+            self.depth.addItem(f"{bits} bits (0 to {2**bits - 1})", bits)
         self._description = wrapped(area)
         self._form = form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -78,6 +87,7 @@ class Panel(QObject):
         form.addRow("&Embedder:", model_row)
         form.labelForField(model_row).setBuddy(self.model)
         form.addRow("Compute o&n:", self.provider)
+        form.addRow("16-&bit images:", self.depth)
         box = QGroupBox("Settings", area)
         layout = QVBoxLayout(box)
         layout.addLayout(form)
@@ -107,7 +117,7 @@ class Panel(QObject):
         area.layout().addLayout(row)
         self._order = (
             self.attribute, self.pictures.menu, self.pictures.choose,
-            self.model, self.folder, self.provider,
+            self.model, self.folder, self.provider, self.depth,
             self.download.fetch, self.download.remove,
             self.destination.agree, self.destination.url, self.destination.token,
             self.destination.forget, self.destination.stop,

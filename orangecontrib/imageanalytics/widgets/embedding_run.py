@@ -46,6 +46,8 @@ class Request:
         That server's name, by which the user's token for it is kept.
     folder : str, optional
         Where images are whose names do not say it; None if nobody knows.
+    depth : int, optional
+        See `ImageEmbedder`.
     downloads : bool
         Whether the model has to be downloaded first.
     """
@@ -58,16 +60,18 @@ class Request:
     provider: str = "cpu"
     host: str | None = None
     folder: str | None = None
+    depth: int | None = None
     downloads: bool = False
 
     def is_same(self, other: Request | None) -> bool:
         """Whether it would give the same, if the images' files have not changed."""
-        return (
-            other is not None
-            and self.table is other.table
-            and (self.attribute, self.model, self.server_url, self.provider, self.folder)
-            == (other.attribute, other.model, other.server_url, other.provider, other.folder)
-        )
+        return other is not None and self.table is other.table and self._settings == other._settings
+
+    @property
+    def _settings(self) -> tuple[object, ...]:
+        """What the numbers depend on besides the images."""
+        where = self.server_url, self.provider
+        return self.attribute, self.model, self.folder, self.depth, *where
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,7 @@ def embed(request: Request, run: Run) -> Finished:
         request.server_url,
         token=token,
         provider=request.provider,
+        depth=request.depth,
         reach=Reach(agreed),
     ) as embedder:
         found = [None if is_lost(name, request.folder) else name for name in references]

@@ -27,6 +27,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "model": str,
     "auto_apply": bool,
     "pictures_folder": (str, type(None)),
+    "depth": (int, type(None)),
 }
 
 #: The longest name that is believed; a megabyte of text in a menu would freeze the window.

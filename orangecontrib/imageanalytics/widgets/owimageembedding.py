@@ -96,6 +96,7 @@ class OWImageEmbedding(Background):
     attribute_index: int | None = Setting(None, schema_only=True)
     model: str = Setting(DEFAULT)
     auto_apply: bool = Setting(True)
+    depth: int | None = Setting(None)
     pictures_folder: str | None = Setting(None, schema_only=True)  # see `workflow_folders.stored`
 
     def __init__(self) -> None:
@@ -111,6 +112,10 @@ class OWImageEmbedding(Background):
         self.panel.model.activated.connect(self._model_chosen)
         self.panel.pictures.changed.connect(self._folder_changed)
         self.panel.provider_chosen.connect(self._inputs_changed)
+        if self.panel.depth.findData(self.depth) < 0:
+            self.depth = None
+        self.panel.depth.setCurrentIndex(self.panel.depth.findData(self.depth))
+        self.panel.depth.activated.connect(self._depth_chosen)
         self.panel.destination.changed.connect(self._destination_changed)
         self.panel.destination.agreed.connect(self._agreed)
         self.panel.download.wanted.connect(self._download)
@@ -163,6 +168,10 @@ class OWImageEmbedding(Background):
         self._wants_model = None
         self._has_just_chosen_a_server = not self.panel.models[self.model].is_local
         self._show_model()
+        self._inputs_changed()
+
+    def _depth_chosen(self) -> None:
+        self.depth = self.panel.depth.currentData()
         self._inputs_changed()
 
     def _use_default_instead(self) -> None:
@@ -295,7 +304,9 @@ class OWImageEmbedding(Background):
         if not self.data or attribute is None or model is None:
             return None
         folder = self.panel.pictures.folder
-        request = Request(self.data, attribute, model.id, model.title, folder=folder)
+        request = Request(
+            self.data, attribute, model.id, model.title, folder=folder, depth=self.depth
+        )
         if model.is_local:
             return replace(
                 request,
