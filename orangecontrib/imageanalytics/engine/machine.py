@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _MOUNT = Path("/sys/fs/cgroup")
@@ -10,10 +11,15 @@ _OWN = Path("/proc/self/cgroup")
 
 def memory() -> int:
     """Return the physical memory in bytes, or the limit of the container if that is less."""
-    import psutil
+    return min([_physical(), *limits(_OWN, _MOUNT)])
 
-    physical: int = psutil.virtual_memory().total
-    return min(physical, *limits(_OWN, _MOUNT), physical)
+
+def _physical() -> int:
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    import psutil  # takes 15 ms, which a run out of the cache alone need not wait for
+
+    return int(psutil.virtual_memory().total)
 
 
 def limits(own: Path, mount: Path) -> list[int]:
