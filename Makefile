@@ -39,14 +39,8 @@ lint: $(VENV)/installed  ## check style and types
 bench: $(VENV)/installed  ## print the figures of the README (OPTIONS='--quick --photos FOLDER')
 	$(BIN)/python -m benchmarks $(OPTIONS)
 
-.parity/installed: pyproject.toml
-	$(PYTHON) -m venv .parity
-	.parity/bin/python -m pip install --quiet --editable '.[painters]'
-	.parity/bin/python -m pip install --quiet torch torchvision timm transformers onnxscript
-	touch $@
-
-parity: .parity/installed  ## compare the models that are built here with PyTorch's (6 GB; OPTIONS='vgg')
-	.parity/bin/python tools/parity.py $(OPTIONS)
+parity: $(VENV)/installed  ## compare the models that are built here with PyTorch's (6 GB; OPTIONS='vgg')
+	$(BIN)/python -m nox -s parity -- $(OPTIONS)
 
 fuzz: $(VENV)/installed  ## feed the decoders with broken and hostile files (SECONDS=60)
 	$(BIN)/python -m benchmarks.fuzz --seconds $(or $(SECONDS),60)
@@ -72,4 +66,4 @@ screenshots: $(VENV)/installed  ## make the pictures of the documentation anew (
 	$(BIN)/python doc/canvas_screenshot.py examples/image-clustering.ows
 
 clean:  ## remove what the chores made
-	rm -rf $(VENV) .parity build dist demo bench doc/_build orangecontrib/imageanalytics/help *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist demo bench doc/_build orangecontrib/imageanalytics/help *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -88,6 +88,14 @@ def audit(session: nox.Session, resolution: str) -> None:
     session.run("pip-audit", "--no-deps", "--disable-pip", "--requirement", str(needs))
 
 
+@nox.session(python=PYTHONS[0], default=False)
+def parity(session: nox.Session) -> None:
+    """Compare the networks that we build with their originals in PyTorch; this takes 6 GB."""
+    originals = ("torch", "torchvision", "timm", "transformers", "onnxscript")
+    session.install(*originals, "--editable", ".[painters]")
+    session.run("python", "tools/parity.py", *session.posargs)
+
+
 def _test(session: nox.Session, **environment: str) -> None:
     offscreen = {"QT_QPA_PLATFORM": "offscreen"}
     session.run("python", "-m", "pytest", *session.posargs, env=offscreen | environment)
