@@ -100,6 +100,14 @@ class TestDownload:
         hub.put(content)
         assert download(downloadable(content), tmp_path / "my 🐱 models").weights.is_file()
 
+    def test_nothing_is_imported_from_the_working_directory(
+        self, hub, content, folder, tmp_path, monkeypatch
+    ):
+        (tmp_path / "filelock.py").write_text("raise SystemExit('somebody else wrote this')")
+        monkeypatch.chdir(tmp_path)
+        hub.put(content)
+        assert download(downloadable(content), folder).weights.is_file()
+
     def test_a_token_goes_to_the_hub(self, hub, content, folder, monkeypatch):
         monkeypatch.setenv("HF_TOKEN", "hf_secret")
         hub.put(content)
@@ -161,6 +169,24 @@ class TestInterruptions:
 
         hub.on(address(), without_ranges)
         assert download(downloadable(content), folder).weights.read_bytes() == content
+
+    def test_a_hub_that_does_not_say_the_size_sends_all_of_it_again(self, hub, content, folder):
+        whole = serve(content)
+
+        def without_size(exchange):
+            if exchange.command == "HEAD":
+                exchange.send(200, {"ETag": '"1"', "X-Repo-Commit": "0" * 40})
+                exchange.close_connection = True
+            elif hub.downloads() == 1:
+                serve(content, stalling(1_500_000))(exchange)
+            else:
+                whole(exchange)
+
+        hub.on(address(), without_size)
+        with pytest.raises(Cancelled):
+            download(downloadable(content), folder, cancel_at(1_000_000))
+        assert download(downloadable(content), folder).weights.read_bytes() == content
+        assert hub.ranges() == ["", ""]
 
     def test_a_cancel_ends_it_at_once_even_if_nothing_arrives(self, hub, content, folder):
         hub.put(content, sends=stalling(1_500_000))
@@ -306,7 +332,7 @@ class TestFailures:
 
         hub.on(address(), give)
         text = self.failure(folder, downloadable(content, size=10**16, sha256=None))
-        assert "not enough room" in text and "10000000000 MB are needed" in text
+        assert "not enough room" in text and "20000000000 MB are needed" in text
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no process's files")
     def test_a_disk_that_is_full_in_the_middle(self, hub, content, folder):

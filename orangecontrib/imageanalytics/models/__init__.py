@@ -121,7 +121,8 @@ def require(
         Whether it is fetched if it is not there. The environment variable ORANGE_IMAGE_DOWNLOAD
         may allow it as well.
     callback : callable, optional
-        Told how far that is; see `downloading.download`, also for what is raised on the way.
+        Told how far that is; see `downloading.download`, also for what is raised on the way. None
+        shows a bar on the terminal, if there is one.
 
     Raises
     ------
@@ -136,7 +137,10 @@ def require(
     if download or may_download():
         from orangecontrib.imageanalytics.models import downloading
 
-        return downloading.download(model, folder, callback)
+        if callback is not None:
+            return downloading.download(model, folder, callback)
+        with downloading.progress_bar(model.id) as callback:
+            return downloading.download(model, folder, callback)
     assert model.download is not None
     raise MissingModelError(
         f"{model.title} is not on this computer yet. Fetch it once, {model.download.size / 1e6:.0f}"

@@ -14,7 +14,6 @@ from orangecontrib.imageanalytics.outcome import EmbeddingError, UnknownModelErr
 
 if TYPE_CHECKING:
     from orangecontrib.imageanalytics.models.checking import Eyes
-    from orangecontrib.imageanalytics.models.downloading import Progress
 
 _PROGRAM = "python -m orangecontrib.imageanalytics models"
 
@@ -152,25 +151,16 @@ def _downloadable(options: argparse.Namespace) -> list[Model]:
 def _get(options: argparse.Namespace) -> int:
     for model in _downloadable(options):
         if model.weights is None:
-            model = fetch(model, options.models_folder)
+            model = _fetch(model, options.models_folder)
         print(f"{model.id}: {model.weights}")
     return 0
 
 
-def fetch(model: Model, folder: Path | None) -> Model:
-    """Download a model with a progress bar on the terminal."""
-    from tqdm import tqdm
+def _fetch(model: Model, folder: Path | None) -> Model:
+    from orangecontrib.imageanalytics.models.downloading import download, progress_bar
 
-    from orangecontrib.imageanalytics.models.downloading import download
-
-    with tqdm(unit="B", unit_scale=True, disable=None, leave=False, desc=model.id) as bar:
-
-        def show(progress: Progress) -> None:
-            bar.total = progress.total or None
-            bar.set_postfix_str(progress.words, refresh=False)
-            bar.update(progress.done - bar.n)
-
-        return download(model, folder, show)
+    with progress_bar(model.id) as callback:
+        return download(model, folder, callback)
 
 
 def _remove(options: argparse.Namespace) -> int:
@@ -188,15 +178,18 @@ def _remove(options: argparse.Namespace) -> int:
 
 def _add(options: argparse.Namespace) -> int:
     from orangecontrib.imageanalytics.models.adding import add
+    from orangecontrib.imageanalytics.models.downloading import progress_bar
 
-    model = add(
-        options.source,
-        name=options.name,
-        config=options.config,
-        output=options.output,
-        pooling=options.pooling,
-        folder=options.models_folder,
-    )
+    with progress_bar(options.source[-1]) as callback:
+        model = add(
+            options.source,
+            name=options.name,
+            config=options.config,
+            output=options.output,
+            pooling=options.pooling,
+            folder=options.models_folder,
+            callback=callback,
+        )
     print(f"{model.id}: {model.dimension} numbers per image, in {model.weights}")
     return 0
 
@@ -212,7 +205,7 @@ def _check(options: argparse.Namespace) -> int:
     for model in _downloadable(options):
         try:
             if model.weights is None:
-                model = fetch(model, options.models_folder)
+                model = _fetch(model, options.models_folder)
             problems = check(model, options.embeds(options.models_folder))
         except EmbeddingError as error:
             problems = [str(error)]

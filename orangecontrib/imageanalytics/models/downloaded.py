@@ -43,8 +43,20 @@ def parts_folder(id_: str, folder: str | os.PathLike[str] | None = None) -> Path
 
 def arrived(model: Model, folder: str | os.PathLike[str] | None = None) -> int:
     """The bytes of a model that have arrived in a download that was not finished."""
-    parts = parts_folder(model.id, folder).glob("*.part")
-    return sum(part.stat().st_size for part in parts)
+    return sum(map(_size, parts_folder(model.id, folder).glob("*.part")))
+
+
+def size(model: Model, folder: str | os.PathLike[str] | None = None) -> int:
+    """The bytes that a downloaded model's files take."""
+    return sum(map(_size, downloaded_files(model, folder)))
+
+
+def _size(file: Path) -> int:
+    """A file's size; 0 for one that another program has just taken away."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def remove(model: Model, folder: str | os.PathLike[str] | None = None) -> int:
@@ -64,7 +76,6 @@ def remove(model: Model, folder: str | os.PathLike[str] | None = None) -> int:
     there = [file for file in (*downloaded_files(model, folder), *parts) if file.is_file()]
     freed = 0
     for file in there:
-        size = file.stat().st_size
-        file.unlink()
-        freed += size
+        freed += _size(file)
+        file.unlink(missing_ok=True)
     return freed

@@ -5,6 +5,7 @@ From `models.fetching`, which is that process, only its order and its steps are 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -115,6 +116,21 @@ def download(
     return replace(model, weights=files[0])
 
 
+@contextlib.contextmanager
+def progress_bar(name: str) -> Iterator[Callback]:
+    """Give a callback that shows a bar of progress on the terminal, if there is one."""
+    from tqdm import tqdm
+
+    with tqdm(unit="B", unit_scale=True, disable=None, leave=False, desc=name) as bar:
+
+        def show(progress: Progress) -> None:
+            bar.total = progress.total or bar.total
+            bar.set_postfix_str(progress.words, refresh=False)
+            bar.update(progress.done - bar.n if progress.total else 0)
+
+        yield show
+
+
 def facts(model: Model) -> dict[str, str]:
     """What is known of a model, as it is written into its file."""
     known = {
@@ -152,7 +168,8 @@ def carry_out(order: Order, callback: Callback | None = None) -> None:
 
 def _started(order: Order, errors: IO[bytes]) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
-        [sys.executable, "-m", f"{__package__}.fetching"],
+        # -P: what lies in the working directory, whose files may be anybody's, is not imported
+        [sys.executable, "-P", "-m", f"{__package__}.fetching"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

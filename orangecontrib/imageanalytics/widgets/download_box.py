@@ -54,8 +54,8 @@ class DownloadBox(QGroupBox):
         self.fetch.setEnabled(True)
         self.remove.setVisible(is_here)
         if is_here:
-            freed = sum(file.stat().st_size for file in downloaded.downloaded_files(model))
-            self.remove.setText(f"Remo&ve from this computer ({_megabytes(freed)})")
+            taken = _megabytes(downloaded.size(model))
+            self.remove.setText(f"Remo&ve from this computer ({taken})")
             self._told.setText("Downloaded: it runs on this computer.")
         else:
             self._told.setText(_question(model, size))

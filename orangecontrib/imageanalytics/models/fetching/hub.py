@@ -144,9 +144,10 @@ class _Source:
 
     def receive(self, part: Path, tell: Tell) -> None:
         """Receive what is missing of a part, and check the whole."""
-        have = part.stat().st_size if part.exists() else 0
+        have = part.stat().st_size if part.exists() and self._size is not None else 0
         if self._size is None or have < self._size:
-            _check_room(part.parent, (self._size or 0) - have, self._file)
+            # what is made of it takes as much once more, before this is deleted
+            _check_room(part.parent, 2 * (self._size or 0) - have, self._file)
             self._append(part, have, tell)
         self._check(part)
 
