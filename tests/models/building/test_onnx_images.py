@@ -238,6 +238,11 @@ def with_nan(proto: onnx.ModelProto) -> None:
     proto.graph.initializer.append(numpy_helper.from_array(values, "nan"))
 
 
+def with_small_nan(proto: onnx.ModelProto) -> None:
+    tensor = next(t for t in proto.graph.initializer if t.name == "kernels")
+    tensor.raw_data = np.full(KERNELS.size, np.nan, np.float32).tobytes()
+
+
 def with_a_function(proto: onnx.ModelProto) -> None:
     proto.graph.node[0].domain = "com.somebody"
 
@@ -261,6 +266,7 @@ def with_a_function(proto: onnx.ModelProto) -> None:
         (GOOD, {}, {"tensor": "maps", "pooling": Pooling.CLASS_TOKEN}, "class token"),
         (GOOD, {}, {"dimension": 7}, "not of 7"),
         (GOOD, {"change": with_nan}, {"tensor": "flat"}, "finite"),
+        (GOOD, {"change": with_small_nan}, {}, "not all numbers"),
         (GOOD, {"change": with_a_function, "domains": ("com.somebody",)}, {}, "com.somebody"),
         (GOOD, {"opset": 6}, {}, "too old"),
         (GOOD, {"change": external("../../etc/passwd")}, {}, "missing"),

@@ -147,6 +147,7 @@ def _take_out(network: Network, tensor: onnx.TensorProto, files: Mapping[str, Pa
         raise network.wrong(f"has weights {tensor.name!r} of an unknown kind.") from error
     outside = tensor.data_location == TensorProto.EXTERNAL
     if not outside and len(tensor.raw_data) < LARGE:
+        _check_small(network, tensor, kind)
         return
     count = math.prod(tensor.dims)
     if outside:
@@ -164,6 +165,13 @@ def _take_out(network: Network, tensor: onnx.TensorProto, files: Mapping[str, Pa
         tensor.raw_data = values.tobytes()
     else:
         network.arrays[tensor.name] = values
+
+
+def _check_small(network: Network, tensor: onnx.TensorProto, kind: np.dtype[Any]) -> None:
+    """Refuse what is no number; infinity may be meant, in masks of attention."""
+    whole = len(tensor.raw_data) % kind.itemsize == 0
+    if kind.kind == "f" and whole and np.isnan(np.frombuffer(tensor.raw_data, kind)).any():
+        raise network.wrong(f"has weights {tensor.name!r} that are not all numbers.")
 
 
 def _read_beside(
