@@ -89,7 +89,7 @@ def test_no_texts_give_no_vectors(downloaded):
     assert TextEmbedder(models_folder=downloaded)([]).shape == (0, 512)
 
 
-def test_what_the_callback_raises_comes_out_and_nothing_is_left_running(downloaded):
+def test_what_the_callback_raises_comes_out_and_the_process_is_kept(downloaded):
     class Stop(Exception):
         pass
 
@@ -100,9 +100,11 @@ def test_what_the_callback_raises_comes_out_and_nothing_is_left_running(download
     embedder = TextEmbedder(models_folder=downloaded)
     with pytest.raises(Stop):
         embedder(["lemon"], callback=stop)
-    assert workers() <= before
+    (process,) = workers() - before
     assert embedder(["lemon"]).shape == (1, 512)
+    assert workers() - before == {process}
     embedder.close()
+    assert workers() <= before
 
 
 def test_a_process_that_is_killed_is_an_error_and_the_next_call_starts_another(downloaded):

@@ -114,7 +114,8 @@ class TextEmbedder:
         texts : sequence of N str
             Of each, CLIP reads the first 77 tokens, which are some 50 English words.
         callback : callable, optional
-            Called twenty times a second; what it raises ends the work and comes out unchanged.
+            Called twenty times a second; what it raises ends the waiting and comes out unchanged.
+            The process is kept, as loading a model takes longer than a text.
 
         Returns
         -------
@@ -172,9 +173,6 @@ class TextEmbedder:
                 "The process that computes the vectors of words has ended. There may be too "
                 "little memory for the model; close other programs and try again."
             ) from error
-        except BaseException:
-            self.close()
-            raise
 
     def _files(self) -> TextSpec:
         from orangecontrib.imageanalytics.model_file.text_model import TextSpec

@@ -29,6 +29,7 @@ WIDGETS = {
     "Image Viewer": "owimageviewer.OWImageViewer",
     "Image Embedding": "owimageembedding.OWImageEmbedding",
     "Duplicate Images": "owduplicateimages.OWDuplicateImages",
+    "Find Images by Words": "owfindimages.OWFindImages",
 }
 
 
