@@ -37,8 +37,8 @@ BEST_OF_ALL = "The query that fits best"
 
 WEAKNESSES = (
     "CLIP learned from English captions. It knows things, scenes and styles; it is bad at "
-    "counting, at reading text in pictures, at left and right and at small differences, and it does not know "
-    "who people are. Similarities order pictures; they are no proof."
+    "counting, at reading text in pictures, at left and right and at small differences, and it "
+    "does not know who people are. Similarities order pictures; they are no proof."
 )
 
 
