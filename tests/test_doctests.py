@@ -61,3 +61,13 @@ def test_the_examples_of_a_page_hold(page):
     text = "\n".join(blocks)
     test = doctest.DocTestParser().get_doctest(text, {}, page.stem, str(page), 0)
     assert failures_of([test]) == ""
+
+
+def test_the_lines_of_the_readme_run_as_they_stand(capsys):
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.M | re.S
+    )
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+    assert "not found" in capsys.readouterr().out

@@ -190,7 +190,7 @@ class ImageEmbedder:
         elif cache is None or isinstance(cache, bool):
             self._cache = Cache(enabled=cache is not False)
         else:
-            self._cache = Cache(Path(cache))
+            self._cache = Cache(Path(cache).expanduser())
         self._at_work = _AtWork()
         self._process = os.getpid()
         self._runs = 0

@@ -574,3 +574,30 @@ def deep_colours() -> bytes:
     head = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
     parts = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+XPM = b"""/* XPM */
+static char *x[] = {
+"4 2 3 1",
+"  c None",
+". c #FF0000",
+"+ c #0000FF",
+"..++",
+"..  "};
+"""
+
+
+def test_an_xpm_is_read_and_what_is_transparent_is_white():
+    seen = pixels.decode(XPM, Squash(2, 4))
+    assert seen[0].tolist() == [[255, 0, 0]] * 2 + [[0, 0, 255]] * 2
+    assert seen[1].tolist() == [[255, 0, 0]] * 2 + [[255, 255, 255]] * 2
+
+
+@pytest.mark.parametrize("kept", [40, 60, 90, len(XPM) - 9])
+def test_a_cut_xpm_is_damaged(kept):
+    assert reason(XPM[:kept]) is Reason.DAMAGED
+
+
+def test_an_svg_says_what_it_is():
+    with pytest.raises(Unreadable, match="SVG"):
+        pixels.decode(b'<svg xmlns="http://www.w3.org/2000/svg"/>', Squash(2, 4))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from orangecontrib.imageanalytics import models
 from orangecontrib.imageanalytics.model_file.config import ModelConfig, read_config
 from orangecontrib.imageanalytics.models import Kind, user_models
 from orangecontrib.imageanalytics.models.catalogue import MODELS
-from orangecontrib.imageanalytics.outcome import ModelFileError
+from orangecontrib.imageanalytics.outcome import ModelFileError, UnknownModelError
 from tests.small_models import MEAN, STD, images, write_model, write_weights
 
 
@@ -268,3 +269,11 @@ def test_a_model_dropped_into_the_folder_embeds(tmp_path):
     write_config(tmp_path / "m.json", mean=MEAN, std=STD)
     model = user_models.find(tmp_path).models["m"]
     assert ModelSpec.of(model.weights).load()(images()).shape == (3, model.dimension)
+
+
+def test_a_name_that_is_nearly_right_is_guessed(tmp_path):
+    with pytest.raises(UnknownModelError, match="Did you mean 'squeezenet'"):
+        models.get("sqeezenet", tmp_path)
+    with pytest.raises(UnknownModelError) as raised:
+        models.get("zzzzzz", tmp_path)
+    assert "Did you mean" not in str(raised.value)

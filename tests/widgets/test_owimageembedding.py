@@ -455,12 +455,15 @@ class TestModelsOfTheUser(EmbeddingWidgetTest):
     def test_a_file_that_is_no_model_gets_a_message_that_says_why(self):
         (self.folder_of_models() / "mine.onnx").write_bytes(b"not a model")
         widget = self.make()
-        assert self.shown(widget) == ["model_files"]
-        assert "mine.onnx" in str(widget.Warning.model_files)
+        assert self.shown(widget) == []  # it is no fault of this workflow
+        assert widget.panel.unusable.text() == "1 file cannot be used"
+        assert not widget.panel.unusable.isHidden()
+        widget.panel.unusable.click()
+        assert "mine.onnx" in widget.panel.listed.text()
+        widget.panel.listed.close()
         (self.folder_of_models() / "mine.onnx").unlink()
         widget.panel.find_models()
-        widget._show_models()
-        assert self.shown(widget) == []
+        assert widget.panel.unusable.isHidden()
 
     def test_a_model_of_the_users_own_is_listed_by_its_title_and_embeds(self):
         write_model(self.folder_of_models() / "mine.onnx")
@@ -477,4 +480,23 @@ class TestModelsOfTheUser(EmbeddingWidgetTest):
         (self.folder_of_models() / "mine.onnx").write_bytes(b"not a model")
         widget.isActiveWindow = lambda: True
         widget.changeEvent(QEvent(QEvent.Type.ActivationChange))
-        assert self.shown(widget) == ["model_files"]
+        assert not widget.panel.unusable.isHidden()
+
+
+class TestWords(EmbeddingWidgetTest):
+    def test_the_window_can_be_widened(self):
+        widget = self.make()
+        widget.resize(900, 600)
+        widget.show()
+        assert widget.width() >= 900 and widget.maximumWidth() > 2000
+
+    def test_the_report_says_a_path_once(self):
+        missing = str(self.folder / "missing.png")
+        widget = self.make()
+        self.give(widget, image_table([missing, photo_paths()[0]]))
+        self.finish(widget)
+        widget.send_report()
+        assert widget.report_html.count("missing.png") == 1
+
+    def test_the_models_folder_says_where_it_is(self):
+        assert str(user_models.default_folder()) in self.make().panel.folder.toolTip()

@@ -83,7 +83,9 @@ class TestConsent(ServerTest):
         widget.panel.apply.click()
         assert widget.task is None and self.outputs(widget) == (None, None)
         assert self.host in widget.panel.destination.agree.text()
-        assert "until you agree" in widget.panel.destination.told
+        said = widget.panel.destination.told
+        assert "until you agree" in said and "as a JPEG of 64 x 64 pixels" in said
+        assert "without its name" in said and "What is kept there is not known" in said
         assert self.server.connections == 0
 
     def test_agreeing_starts_the_run_also_without_auto_apply(self):
@@ -94,7 +96,8 @@ class TestConsent(ServerTest):
             widget.panel.destination.agree.click()
             self.finish(widget)
             assert len(self.outputs(widget)[0]) == 3 and self.shown(widget) == []
-            assert widget.panel.destination.told == f"Images are sent to {self.host}."
+            said = f"You have agreed: images are sent to {self.host} while this runs."
+            assert widget.panel.destination.told == said
             assert widget.panel.destination.agree.isHidden()
 
     def test_consent_is_the_users_and_holds_for_the_next_widget_too(self):
@@ -257,6 +260,7 @@ class TestAddress(ServerTest):
         widget = self.make()
         self.type_address(widget, "")
         assert widget.panel.destination.host == "api.garaza.io"
+        assert "the public server of Orange's makers" in widget.panel.destination.told
         assert self.user.server_address is None
 
     def test_an_address_typed_in_one_widget_holds_in_the_other(self):

@@ -40,6 +40,7 @@ class TestImporting(ImportTest):
         assert widget.told == "2 images, 2 categories, 1 other file."
         widget.panel.show_others.click()
         assert not widget.panel.others.isHidden()
+        assert widget.panel.show_others.text() == "Hide &other files"
         assert widget.panel.others.item(0).text().startswith("a/notes.txt: not an image")
         widget.send_report()
         assert "a/notes.txt" in widget.report_html and "2 images" in widget.report_html

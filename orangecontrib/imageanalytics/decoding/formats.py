@@ -48,6 +48,7 @@ _DECODED = {
     b"qoif": "QOI",
     b"SIMPLE  =": "FITS",
     b"\x01\xda": "SGI",
+    b"/* XPM */": "XPM",
 }
 
 #: Formats that are not read: Pillow only knows them by name, hands them to other programs

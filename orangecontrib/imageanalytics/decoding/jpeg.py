@@ -236,7 +236,7 @@ def _decoded(data: bytes, colours: str, size: tuple[int, int]) -> NDArray[np.uin
         except ValueError as error:
             complaint = next((text for text in cures if text in str(error)), None)
             if complaint is None:
-                raise Unreadable(Reason.DAMAGED, f"the JPEG is damaged: {error}") from error
+                raise Unreadable(Reason.DAMAGED, str(error)) from error  # which names the format
             data = cures.pop(complaint)(data)
 
 

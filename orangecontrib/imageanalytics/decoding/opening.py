@@ -29,6 +29,7 @@ from PIL import (
     TgaImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    XpmImagePlugin,
 )
 
 from orangecontrib.imageanalytics.decoding import formats
@@ -54,6 +55,7 @@ _PLUGINS: dict[str, Callable[[IO[bytes], str], ImageFile.ImageFile]] = {
     "QOI": QoiImagePlugin.QoiImageFile,
     "SGI": SgiImagePlugin.SgiImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
+    "XPM": XpmImagePlugin.XpmImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.models import user_models
@@ -101,7 +102,9 @@ def get(id_: str, folder: str | os.PathLike[str] | None = None) -> Model:
         if problem.id == id_:
             raise ModelFileError(problem.message)
     known = ", ".join(found.models)
-    raise UnknownModelError(f"There is no model {id_!r}. Models: {known}.")
+    alike = get_close_matches(id_.lower(), found.models, n=1)
+    meant = f" Did you mean {alike[0]!r}?" if alike else ""
+    raise UnknownModelError(f"There is no model {id_!r}.{meant} Models: {known}.")
 
 
 def require(

@@ -90,7 +90,7 @@ def parse_retry_after(header: str | None, now: datetime) -> float | None:
 class Cause(Enum):
     """What there was instead of an answer: whose fault it is, and a sentence without subject."""
 
-    UNKNOWN_NAME = Kind.UNREACHABLE, "has a name that is not known"
+    UNKNOWN_NAME = Kind.UNREACHABLE, "could not be found under this name (are you connected?)"
     NO_NAMES_NOW = Kind.UNREACHABLE, "has a name that cannot be looked up now"
     NOT_ACCEPTED = Kind.UNREACHABLE, "did not accept a connection in time"
     NOT_LET_IN = Kind.UNREACHABLE, "refused the connection"

@@ -27,6 +27,8 @@ from orangecontrib.imageanalytics.outcome import EmbeddingError
 from orangecontrib.imageanalytics.widgets.controls import wrapped
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
+_PUBLIC = server_name(DEFAULT_SERVER)
+
 
 class Destination(QGroupBox):
     """Shows, for the chosen model, where images go; the user's settings are changed here.
@@ -48,6 +50,7 @@ class Destination(QGroupBox):
         super().__init__("Where images go", parent)
         self._is_local = True
         self._is_sending = False
+        self.input_size = (0, 0)
         self.address = self.problem = ""
         self._told = _told = wrapped(self)
         self._server = QWidget(self)
@@ -97,9 +100,10 @@ class Destination(QGroupBox):
         """What is wrong with what was typed."""
         return str(self._problem.text())
 
-    def set_local(self, is_local: bool) -> None:
-        """Say whether the chosen model runs on this computer."""
+    def show_model(self, is_local: bool, input_size: tuple[int, int] = (0, 0)) -> None:
+        """Say whether the chosen model runs on this computer, and which pictures it is sent."""
         self._is_local = is_local
+        self.input_size = input_size
         self.refresh()
 
     def refresh(self) -> None:
@@ -146,12 +150,15 @@ class Destination(QGroupBox):
             return "Images stay on this computer."
         if not self.address:
             return "Images are not sent: the server's address cannot be used."
-        text = (
-            f"Images are sent to {self.host}."
-            if self._is_sending
-            else f"This embedder runs on {self.host}, which needs your images for it. "
-            "Nothing is sent until you agree."
-        )
+        if self._is_sending:
+            text = f"You have agreed: images are sent to {self.host} while this runs."
+        else:
+            height, width = self.input_size
+            text = (
+                f"This embedder runs on {_whose(self.host)}, which needs your images for it: each "
+                f"as a JPEG of {width} x {height} pixels, without its name, its path and its "
+                "metadata. What is kept there is not known here. Nothing is sent until you agree."
+            )
         if is_exposed(self.address):
             text += " The connection is not encrypted: others on the way can see them."
         return text
@@ -206,3 +213,8 @@ class Destination(QGroupBox):
             self._problem.show()
         else:
             self.changed.emit()
+
+
+def _whose(host: str) -> str:
+    """Name a server and, if it is the public one, what is known of it."""
+    return f"{host}, the public server of Orange's makers" if host == _PUBLIC else host

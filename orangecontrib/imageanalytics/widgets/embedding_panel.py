@@ -15,6 +15,7 @@ from AnyQt.QtWidgets import (
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
+    QMessageBox,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -66,7 +67,13 @@ class Panel(QObject):
         self.attribute = Menu()
         self.model = Menu()
         self.folder = QPushButton("Models f&older", autoDefault=False, clicked=_open_folder)
-        self.folder.setToolTip("Put ONNX files of your own there, and they are listed here.")
+        self.folder.setToolTip(
+            f"{models.default_folder()}\n"
+            "Put ONNX files of your own there, and they are listed here."
+        )
+        self.unusable = QPushButton(autoDefault=False, clicked=self._show_problems)
+        self.unusable.setToolTip("Says what is wrong with files in the models folder.")
+        self.unusable.hide()
         self.provider = Menu()
         self.depth = Menu()
         self.depth.setToolTip(
@@ -84,6 +91,7 @@ class Panel(QObject):
         model_row = QHBoxLayout()
         model_row.addWidget(self.model, 1)
         model_row.addWidget(self.folder)
+        model_row.addWidget(self.unusable)
         form.addRow("&Embedder:", model_row)
         form.labelForField(model_row).setBuddy(self.model)
         form.addRow("Compute o&n:", self.provider)
@@ -117,7 +125,7 @@ class Panel(QObject):
         area.layout().addLayout(row)
         self._order = (
             self.attribute, self.pictures.menu, self.pictures.choose,
-            self.model, self.folder, self.provider, self.depth,
+            self.model, self.folder, self.unusable, self.provider, self.depth,
             self.download.fetch, self.download.remove,
             self.destination.agree, self.destination.url, self.destination.token,
             self.destination.forget, self.destination.stop,
@@ -137,8 +145,24 @@ class Panel(QObject):
         self._found = found
         self.models = found.models
         self.problems = [problem.message for problem in found.problems]
+        files = "1 file" if len(self.problems) == 1 else f"{len(self.problems)} files"
+        self.unusable.setText(f"{files} cannot be used")
+        self.unusable.setVisible(bool(self.problems))
         self._fill_menu()
         return True
+
+    def _show_problems(self) -> None:
+        """List what is wrong with files of the folder, without keeping the window from working."""
+        self.listed = QMessageBox(
+            QMessageBox.Icon.Warning,
+            "Files that cannot be used",
+            "\n\n".join(self.problems),
+            QMessageBox.StandardButton.Ok,
+            self.unusable.window(),
+        )
+        self.listed.setTextFormat(Qt.TextFormat.PlainText)
+        self.listed.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.listed.open()
 
     def _fill_menu(self) -> None:
         """List the models section by section; what has consequences is chosen on purpose."""
@@ -161,7 +185,7 @@ class Panel(QObject):
         if model is None:
             self.model.setPlaceholderText(f"{name} (not there)")
             self._description.clear()
-            self.destination.set_local(True)
+            self.destination.show_model(True)
             self.download.show_model(None)
             return
         trained_on = "" if model.trained_on == "not stated" else f" Trained on {model.trained_on}."
@@ -171,7 +195,7 @@ class Panel(QObject):
         )
         has_choice = model.is_local and self.provider.count() > 1
         set_row_visible(self._form, self.provider, has_choice)
-        self.destination.set_local(model.is_local)
+        self.destination.show_model(model.is_local, model.input_size)
         self.download.show_model(model)
 
     def show_columns(self, columns: Sequence[Variable], used: str | None) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
+from orangecontrib.imageanalytics.sources import shown
+
 if TYPE_CHECKING:
     from orangecontrib.imageanalytics.widgets.owimageembedding import OWImageEmbedding
 
@@ -35,8 +37,13 @@ def report(widget: OWImageEmbedding) -> None:
         + [(f"Skipped: {reason}", count) for reason, count in done.reasons.most_common()],
     )
     if done.examples:
-        lines = [f"<li>{html.escape(f'{name}: {why}')}</li>" for name, why in done.examples]
+        lines = [f"<li>{html.escape(_once(name, why))}</li>" for name, why in done.examples]
         more = done.n_skipped - len(lines)
         if more:
             lines.append(f"<li>and {more} more, all in the output Skipped Images</li>")
         widget.report_raw("Skipped images", f"<ul>{''.join(lines)}</ul>")
+
+
+def _once(name: str, why: str) -> str:
+    """Say a path once: most reasons name it."""
+    return why if shown(name) in why else f"{name}: {why}"

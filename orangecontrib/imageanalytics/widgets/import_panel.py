@@ -57,7 +57,7 @@ class Panel(QObject):
         self.others = QListWidget(
             area, selectionMode=QListWidget.SelectionMode.ExtendedSelection, uniformItemSizes=True
         )
-        self.show_others.toggled.connect(self.others.setVisible)
+        self.show_others.toggled.connect(self._others_toggled)
         for part in (self.show_others, self.others):
             area.layout().addWidget(part)
 
@@ -72,6 +72,10 @@ class Panel(QObject):
         for before, after in itertools.pairwise(order):
             QWidget.setTabOrder(before, after)
         self.list_others(None)
+
+    def _others_toggled(self, are_shown: bool) -> None:
+        self.others.setVisible(are_shown)
+        self.show_others.setText("Hide &other files" if are_shown else "Show &other files")
 
     def list_folders(self, folders: list[str], current: str | None) -> None:
         """Fill the menu; `current`, if it is not among `folders`, comes first."""

@@ -81,13 +81,11 @@ class OWImageEmbedding(Background):
         skipped = Msg("{}")
         server_lost = Msg("{} (Press Apply.)")
         web = Msg(NOT_FETCHED)
-        model_files = Msg("{}")
 
     class Information(Background.Information):
         cancelled = Msg("Cancelled. What was computed is kept: Apply goes on from there.")
 
     want_main_area = False
-    resizing_enabled = False
     settings_version = 3  # above all that the public add-on has used
     nothing = "Nothing is embedded."
 
@@ -180,8 +178,6 @@ class OWImageEmbedding(Background):
         self.apply()
 
     def _show_models(self) -> None:
-        problems = self.panel.problems
-        self.Warning.model_files("\n".join(problems), shown=bool(problems))
         self._show_model()
 
     def _show_model(self) -> None:

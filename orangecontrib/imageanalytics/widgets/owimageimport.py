@@ -56,7 +56,6 @@ class OWImportImages(Background):
         cancelled = Msg("Cancelled. Reload looks through the folder again.")
 
     want_main_area = False
-    resizing_enabled = False
     settings_version = 2
     nothing = "No images."
 
