@@ -58,11 +58,14 @@ class Others:
         The first `NAMED` of them: path relative to the folder, and what is wrong.
     unreadable : list of (str, str)
         The first `NAMED` folders that could not be listed, and why.
+    paged : int
+        How many of the images are TIFFs with several pages, of which the first is used.
     """
 
     count: int = 0
     named: list[tuple[str, str]] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    paged: int = 0
 
 
 class ImportImages:
@@ -131,6 +134,7 @@ class ImportImages:
                 relative = rows.relative(path)
                 if isinstance(look, Header):
                     rows.append(relative, look)
+                    self.others.paged += look.has_more
                 else:
                     self.others.count += 1
                     if len(self.others.named) < NAMED:

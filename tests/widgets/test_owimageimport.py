@@ -8,6 +8,7 @@ from pathlib import Path
 
 from AnyQt.QtCore import QTimer
 from AnyQt.QtWidgets import QFileDialog, QLabel
+from PIL import Image
 
 from orangecontrib.imageanalytics.widgets import import_run
 from tests.conftest import PHOTOS
@@ -31,6 +32,19 @@ class TestImporting(ImportTest):
         assert len(table) == 13 and table.domain.class_var.values == ("animal", "fruit")
         assert widget.told == "13 images, 2 categories."
         assert self.shown(widget) == [] and widget.panel.show_others.isHidden()
+
+    def test_a_tiff_of_several_pages_says_that_its_first_is_used(self):
+        pages = [Image.new("L", (8, 8), value) for value in (0, 100, 200)]
+        pages[0].save(self.folder / "stack.tif", save_all=True, append_images=pages[1:])
+        pages[0].save(self.folder / "plain.tif")
+        widget = self.make()
+        self.open(widget, self.folder)
+        assert self.shown(widget) == ["paged"]
+        assert str(widget.Information.paged).startswith("1 TIFF image of several pages")
+        (self.folder / "stack.tif").unlink()
+        widget.panel.reload.click()
+        self.finish(widget)
+        assert self.shown(widget) == []
 
     def test_files_that_are_not_images_are_counted_and_listed(self):
         make_images(self.folder, "a/1.png", "b/2.png")

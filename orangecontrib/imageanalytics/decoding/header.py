@@ -32,11 +32,14 @@ class Header:
         Size of the file in bytes.
     width, height : int
         Of the image in pixels, as it is seen: turned as its EXIF data say.
+    has_more : bool
+        Whether it is a TIFF with further pages, of which only the first is used.
     """
 
     size: int
     width: int
     height: int
+    has_more: bool = False
 
 
 def read_header(path: str) -> Header | Skipped:
@@ -83,7 +86,8 @@ def _header(file: IO[bytes], beginning: bytes, suffix: str, size: int) -> Header
         return formats.unidentified(beginning, opening.told(error))
     if opening.is_doubtful(image) and not _is_named_so(image.format, suffix):
         return formats.unidentified(beginning, "")
-    return Header(size, width, height)
+    pages = getattr(image, "tag_v2", None) if image.format == "TIFF" else None
+    return Header(size, width, height, has_more=bool(getattr(pages, "next", 0)))
 
 
 def _is_named_so(name: str | None, suffix: str) -> bool:

@@ -54,6 +54,7 @@ class OWImportImages(Background):
 
     class Information(Background.Information):
         cancelled = Msg("Cancelled. Reload looks through the folder again.")
+        paged = Msg("{} of several pages: the first page of each is used.")
 
     want_main_area = False
     settings_version = 2
@@ -159,6 +160,8 @@ class OWImportImages(Background):
         self.panel.list_folders(user_settings().recent_folders, result.folder)
         self._show(result)
         self.tell(f"{result.summary}.")
+        paged = result.others.paged
+        self.Information.paged(f"{paged} TIFF image{'s' * (paged != 1)}", shown=paged > 0)
         self.Warning.no_images(shown=len(result.table) == 0)
         unreadable = result.others.unreadable
         if unreadable:
