@@ -33,6 +33,7 @@ PROGRAMS = (
     "postponed",
     "similarity",
     "duplicates",
+    "viewer",
 )
 _TARGET = ROOT / "bench"
 #: Seconds that a program may take, and with --full.

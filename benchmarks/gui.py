@@ -72,13 +72,12 @@ def work() -> None:
 
     application = QApplication([])
     data = _table(sorted(Path(sys.argv[1]).iterdir()))
-    found = {"idle": _longest_wait(application, lambda: None, _ended_after(_IDLE))[0]}
+    found = {"idle": longest_wait(lambda: None, ended_after(_IDLE))[0]}
     for run_name in ("cold", "warm"):
         widget = OWImageEmbedding()
         widget.show()
         application.processEvents()
-        waited, taken = _longest_wait(
-            application,
+        waited, taken = longest_wait(
             lambda widget=widget: widget.set_images(data),  # type: ignore[misc]
             lambda widget=widget: widget.task is None,  # type: ignore[misc]
         )
@@ -89,16 +88,16 @@ def work() -> None:
     print(json.dumps(found))
 
 
-def _ended_after(duration: float) -> Callable[[], bool]:
+def ended_after(duration: float) -> Callable[[], bool]:
     end = time.perf_counter() + duration
     return lambda: time.perf_counter() > end
 
 
-def _longest_wait(
-    application: Any, begin: Callable[[], object], is_over: Callable[[], bool]
-) -> tuple[float, float]:
+def longest_wait(begin: Callable[[], object], is_over: Callable[[], bool]) -> tuple[float, float]:
     """Run the event loop until something is over; give the longest wait and the whole time."""
-    from AnyQt.QtCore import Qt, QTimer
+    from AnyQt.QtCore import QEventLoop, Qt, QTimer
+
+    loop = QEventLoop()  # one of its own: the end of the application's closes all windows
 
     begun = last = time.perf_counter()
     longest = 0.0
@@ -109,7 +108,7 @@ def _longest_wait(
         longest, last = max(longest, now - last), now
         if is_over():
             timer.stop()
-            application.quit()
+            loop.quit()
 
     timer = QTimer(interval=1)
     timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -117,7 +116,7 @@ def _longest_wait(
     timer.start()
     QTimer.singleShot(0, begin)
     QTimer.singleShot(10, lambda: None)
-    application.exec()
+    loop.exec()
     return longest, time.perf_counter() - begun
 
 
