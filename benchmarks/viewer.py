@@ -1,10 +1,10 @@
 """Viewer: how soon Image Viewer shows something, and whether it stands still while it scrolls.
 
 In a process with a Qt event loop, the widget is given a table of small JPEGs on disk: with nothing
-in the cache and no process started (cold), and once more (warm). Then it is scrolled from top to bottom at ten screens a
-second, while a timer that should fire every millisecond notes the longest time that it did not;
-and once with nothing to do, for what the computer itself adds. Memory is what the process has
-more after scrolling than it had with the table, a table of one image shown.
+in the cache and no process started (cold), and once more (warm). Then it is scrolled from top to
+bottom at ten screens a second, while a timer that should fire every millisecond notes the longest
+time that it did not; and once with nothing to do, for what the computer itself adds. Memory is
+what the process has more after scrolling than it had with the table and one image shown.
 
 The rates are those of `Thumbnails` over photos of 0.3 megapixels, beside that of as many processes
 which do nothing but decode and encode.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import pickle
 import shutil
 from pathlib import Path
@@ -17,14 +18,17 @@ from Orange.widgets.tests import base
 from Orange.widgets.widget import OWWidget
 from PIL import Image
 
+from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.tables import maker
 from orangecontrib.imageanalytics.widgets import images_loader
 from orangecontrib.imageanalytics.widgets.owimageviewer import OWImageViewer
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 from orangecontrib.imageanalytics.widgets.viewer_run import file_name, restored
+from tests.conftest import PHOTOS
 from tests.web_server import WebServer, answer
 from tests.widget_case import photo_paths, until
 from tests.widgets.test_images_view import processes_have_ended
+from tests.workflows import finish, opened, widget_named
 
 
 class ViewerTest(base.WidgetTest):
@@ -363,12 +367,32 @@ class PublicViewer(OWWidget):
     autoCommit = Setting(True)
 
 
+def workflow(nodes: dict[str, tuple[str, dict[str, Any]]], link: tuple[str, str]) -> str:
+    """Write a workflow of two widgets as the public add-on's are saved."""
+    listed, properties = [], []
+    for number, (name, (where, settings)) in enumerate(nodes.items()):
+        listed.append(
+            f'<node id="{number}" name="{name}" project_name="Orange3-ImageAnalytics" version="" '
+            f'qualified_name="orangecontrib.imageanalytics.widgets.{where}" title="{name}" '
+            f'position="({100 * number}, 100)" />'
+        )
+        pickled = base64.encodebytes(pickle.dumps(settings)).decode("ascii")
+        properties.append(f'<properties node_id="{number}" format="pickle">{pickled}</properties>')
+    return (
+        '<?xml version="1.0" encoding="utf-8"?><scheme version="2.0" title="" description="">'
+        f"<nodes>{''.join(listed)}</nodes><links>"
+        f'<link id="0" source_node_id="0" sink_node_id="1" source_channel="{link[0]}" '
+        f'sink_channel="{link[1]}" enabled="true" /></links>'
+        f"<node_properties>{''.join(properties)}</node_properties></scheme>"
+    )
+
+
 class TestSettings(ViewerTest):
-    def public(self, data: Table, selected: list[str]) -> dict[str, Any]:
+    def public(self, data: Table, selected: list[str], title: str = "kind") -> dict[str, Any]:
         """What the public widget saves."""
         widget = self.create_widget(PublicViewer)
         widget.settingsHandler.open_context(widget, data.domain)
-        widget.image_attr, widget.title_attr = data.domain["image"], data.domain["kind"]
+        widget.image_attr, widget.title_attr = data.domain["image"], data.domain[title]
         widget.selected_items = selected
         widget.imageSize, widget.autoCommit = 212, False
         return pickle.loads(pickle.dumps(widget.settingsHandler.pack_data(widget)))
@@ -384,6 +408,25 @@ class TestSettings(ViewerTest):
         assert not widget.auto_commit
         assert widget.view.selected_rows().tolist() == [0, 2]
         assert len(self.selected(widget)) == 2
+
+    def test_workflow_files_of_the_public_addon_open_with_settings_and_selection(self):
+        shutil.copytree(PHOTOS, self.folder / "photos")
+        names = ["fruit/lemon.png", "animal/zebra.png"]
+        data, _ = ImportImages()(str(self.folder / "photos"))
+        viewer = self.public(data, names, title="image name")
+        nodes = {
+            "Import Images": ("owimageimport.OWImportImages", {"folder": "photos"}),
+            "Image Viewer": ("owimageviewer.OWImageViewer", viewer),
+        }
+        path = self.folder / "old.ows"
+        path.write_text(workflow(nodes, ("Data", "Data")), "utf-8")
+        with opened(path) as scheme:
+            finish(scheme)
+            widget = widget_named(scheme, "Image Viewer")
+            assert (widget.image_used, widget.title_used) == ("image", "image name")
+            assert (widget.image_size, widget.auto_commit) == (212, False)
+            chosen = widget.data[widget.view.selected_rows()]
+            assert {str(row["image"]) for row in chosen} == set(names)
 
     @pytest.mark.filterwarnings("ignore")
     def test_garbage_keeps_no_widget_from_opening(self):
