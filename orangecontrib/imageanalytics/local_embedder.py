@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.decoding import pixels
-from orangecontrib.imageanalytics.engine import Engine
+from orangecontrib.imageanalytics.engine import Engine, machine
 from orangecontrib.imageanalytics.model_file.onnx_model import ModelSpec, OnnxModel
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ class LocalEmbedder(JobEmbedder):
     depth : int, optional
         See `Squash`.
     executor, workers : optional
-        See `Engine`.
+        See `Engine`. Without both, there are as many worker processes as cores, or as many as a
+        large network finds memory for.
 
     Attributes
     ----------
@@ -131,8 +132,39 @@ class LocalEmbedder(JobEmbedder):
         assert model.weights is not None
         spec = ModelSpec.of(model.weights, provider)
         job = OnnxJob(spec, replace(model.fit, depth=depth))
+        if workers is None and executor is None:
+            workers = _workers_for(spec)
         super().__init__(job, spec.fingerprint, model.dimension, executor=executor, workers=workers)
         if provider != "cpu":
             self.fingerprint += f" {provider}"
         if depth is not None:
             self.fingerprint += f" depth:{depth}"
+
+
+#: The share of the machine's memory that the networks of all workers may take; half of it is for
+#: decoding (`engine.memory`), and Orange and the system need the rest.
+_SHARE = 0.3
+
+#: What a network takes while it is loaded, in sizes of its file: VGG-16, of 537 MB, 1060 MB, and
+#: 680 MB from then on.
+_LOADING = 2
+
+
+def _workers_for(spec: ModelSpec) -> int:
+    import loky
+
+    size = sum(file_size for _, file_size, *_ in spec.state)
+    return workers_that_fit(size, machine.memory(), loky.cpu_count())
+
+
+def workers_that_fit(size: int, memory: int, cores: int) -> int:
+    """Tell how many processes may load a network at the same time.
+
+    Parameters
+    ----------
+    size, memory : int
+        Bytes of the network's files, and of the machine.
+    cores : int
+        More processes than that are of no use.
+    """
+    return max(1, min(cores, int(_SHARE * memory / (_LOADING * max(1, size)))))
