@@ -18,6 +18,7 @@ from orangecontrib.imageanalytics.outcome import EmbeddingError
 from orangecontrib.imageanalytics.server_client.answer import (
     AnswerReader,
     BadAnswer,
+    models_listed,
     read_embedding,
 )
 from orangecontrib.imageanalytics.server_client.protocol import (
@@ -232,3 +233,12 @@ def test_the_job_of_the_workers_imports_neither_httpx_nor_orange_nor_qt() -> Non
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_models_that_a_server_offers_are_read_strictly() -> None:
+    offer = {"error": "no such model", "models": ["vgg16", "x" * 99, "<b>", 3, "own.model"]}
+    assert models_listed(json.dumps(offer).encode()) == ["vgg16", "own.model"]
+    for body in (b"", b"no", b"[]", b'{"models": 3}', b"[" * 100_000, b"\xff"):
+        assert models_listed(body) == []
+    many = json.dumps({"models": [f"m{i}" for i in range(1000)]}).encode()
+    assert len(models_listed(many)) == 20

@@ -451,6 +451,15 @@ def test_a_server_that_fails_on_everything_uses_up_the_budget(make: Make) -> Non
     assert len(server.requests) <= 30 + 20 + 20
 
 
+def test_a_server_that_has_not_the_model_says_which_it_has(make: Make) -> None:
+    offer = b'{"error": "no such model", "models": ["squeezenet", "vgg16"]}'
+    with MisbehavingServer(always(status(404, offer))) as server:
+        embedder = make(server)
+        future = submit(embedder)[0]
+        with pytest.raises(ServerRefusedError, match="It has: squeezenet, vgg16"):
+            future.result(timeout=30)
+
+
 @pytest.mark.parametrize(
     ("code", "word"),
     [

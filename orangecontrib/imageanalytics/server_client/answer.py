@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.server_client.retry import Failure, Policy
@@ -55,6 +56,22 @@ def read_embedding(body: bytes) -> NDArray[np.float32]:
     if not np.isfinite(vector).all():
         raise BadAnswer("answered numbers that are not finite")
     return vector
+
+
+#: No more names are repeated than a message holds, and none that is none.
+_MOST_NAMES = 20
+_NAME = re.compile(r"[\w.+-]{1,60}")
+
+
+def models_listed(body: bytes) -> list[str]:
+    """Read which models a server offers instead of one that it has not; see `server.app`."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    listed = answer.get("models") if isinstance(answer, dict) else None
+    names = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
+    return [name for name in names if _NAME.fullmatch(name)][:_MOST_NAMES]
 
 
 class AnswerReader:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from orangecontrib.imageanalytics.server_client.answer import models_listed
 from orangecontrib.imageanalytics.server_client.protocol import request_url
 from orangecontrib.imageanalytics.server_client.retry import (
     Failure,
@@ -160,9 +161,11 @@ class Connections:
                     return await _read(response, self._policy.longest_answer)
                 except httpx.RequestError as error:  # in the middle of its answer
                     return self._failure(error)
+            body: bytes | Failure = b""
             if _announced_length(response) <= _SMALL:
-                await _read(response, _SMALL)
-            return failed_with(response.status_code, retry_after(response.headers))
+                body = await _read(response, _SMALL)
+            there = models_listed(body) if isinstance(body, bytes) else []
+            return failed_with(response.status_code, retry_after(response.headers), there)
 
     def _url(self, attempt: int) -> httpx.URL:
         import httpx

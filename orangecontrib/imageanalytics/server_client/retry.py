@@ -8,7 +8,7 @@ all others. Time is a number handed in, chance a function. What failed is classi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orangecontrib.imageanalytics.web.fault import (
@@ -76,12 +76,16 @@ _ADVICE_ON_CAUSES = {
 }
 
 
-def failed_with(status: int, retry_after: float | None = None) -> Failure:
-    """Tell what an HTTP status that is not 2xx means here."""
+def failed_with(
+    status: int, retry_after: float | None = None, models: Sequence[str] = ()
+) -> Failure:
+    """Tell what an HTTP status that is not 2xx means here; `models` are those that it offered."""
     kind = kind_of_status(status)
     advice = ""
     if kind is Kind.REFUSED:
         advice = _REDIRECTED if status < 400 else _ADVICE.get(status, _NO_ADVICE)
+        if status == 404 and models:
+            advice = f"It has no model of this name. It has: {', '.join(models)}."
     return Failure(kind, f"answered {status_text(status)}", advice, retry_after)
 
 
