@@ -283,6 +283,9 @@ class TestLoading(ViewTest):
         tooltip = self.view.images.data(self.view.images.index(0), Qt.ItemDataRole.ToolTipRole)
         assert "not found" in tooltip
         assert "gone.jpg" in tooltip
+        self.view.images.set_titles(["<b>a</b>", "b"])
+        tooltip = self.view.images.data(self.view.images.index(0), Qt.ItemDataRole.ToolTipRole)
+        assert "&lt;b&gt;a" in tooltip
         name = self.view.images.data(self.view.images.index(1), Qt.ItemDataRole.AccessibleTextRole)
         assert name.startswith("b, not an image")
         self.view.grab()

@@ -6,6 +6,7 @@ array.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -182,7 +183,8 @@ class ImagesModel(QAbstractListModel):
             lines.append(str(self.failures[row]))
             lines.append(self.failures[row].reason.explanation)
         caption = self.mark(row).caption
-        return "\n".join(line for line in [*lines, caption] if line)
+        shown = [html.escape(line) for line in [*lines, caption] if line]
+        return f"<qt>{'<br>'.join(shown)}</qt>"  # else Qt takes a name with a tag for HTML
 
     def _accessible(self, row: int) -> str:
         parts = [self.title(row), self.mark(row).badge, self.mark(row).caption]
