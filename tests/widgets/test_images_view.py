@@ -223,9 +223,9 @@ class TestMoving(ViewTest):
     def test_what_is_in_the_middle_stays_there_while_zooming(self):
         self.blank(10_000)
         self.view.scrollTo(self.view.images.index(5000))
-        before = self.view.arrangement.at(self.view._middle())
+        before = self.view.arrangement.at(self.view.window_rect.center())
         self.view.zoom(3)
-        window = self.view._window()
+        window = self.view.window_rect
         assert window.intersects(self.view.arrangement.rect(before))
 
     def test_the_last_of_many_is_reached(self):
@@ -366,7 +366,7 @@ class TestDrawing(ViewTest):
         self.view.set_arrangement(sections)
         assert self.view.visible().tolist() == list(range(7))
         assert sections.rect(3).top() > sections.rect(2).bottom()
-        assert [text for _, text in sections.headings(self.view._window())] == [
+        assert [text for _, text in sections.headings(self.view.window_rect)] == [
             "Group one",
             "Group two",
         ]

@@ -35,11 +35,8 @@ from typing import Any
 import numpy as np
 from AnyQt.QtCore import (
     QAbstractItemModel,
-    QEvent,
     QItemSelection,
     QItemSelectionModel,
-    QModelIndex,
-    QPoint,
     QRect,
     QSize,
     Qt,
@@ -53,13 +50,14 @@ from AnyQt.QtWidgets import QAbstractItemView, QWidget
 from numpy.typing import ArrayLike, NDArray
 
 from orangecontrib.imageanalytics.outcome import Skipped
-from orangecontrib.imageanalytics.widgets.images_layout import Layout, Step, UniformGrid
+from orangecontrib.imageanalytics.widgets.images_layout import Step
 from orangecontrib.imageanalytics.widgets.images_loader import Loader
 from orangecontrib.imageanalytics.widgets.images_menu import ImagesMenu
-from orangecontrib.imageanalytics.widgets.images_model import ImagesModel, Mark
+from orangecontrib.imageanalytics.widgets.images_model import Mark
 from orangecontrib.imageanalytics.widgets.images_mouse import Mouse
 from orangecontrib.imageanalytics.widgets.images_painter import Look, Shown, paint
 from orangecontrib.imageanalytics.widgets.images_preview import Preview
+from orangecontrib.imageanalytics.widgets.images_sight import Sight
 
 __all__ = ["ImagesView", "Look", "Mark"]
 
@@ -85,7 +83,7 @@ _ZOOM_KEYS = {Qt.Key.Key_Plus: 1, Qt.Key.Key_Equal: 1, Qt.Key.Key_Minus: -1}
 _Flag = QItemSelectionModel.SelectionFlag
 
 
-class ImagesView(QAbstractItemView):
+class ImagesView(Sight):
     """Shows pictures as thumbnails; see the module."""
 
     #: The user, or the program, has selected others.
@@ -104,17 +102,13 @@ class ImagesView(QAbstractItemView):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.images = ImagesModel(self)
         self.loader = Loader(self)
         self.images.facts = self.loader.facts
         self._look = Look()
-        self._arrangement: Layout = UniformGrid()
         self._similarity = False
         self._picking = False
         self._mask: NDArray[np.bool_] | None = None
-        self._scrolled_up = False
         self._preview: Preview | None = None
-        self._search = ("", 0.0)
         self._wanting = QTimer(self, singleShot=True, interval=_DELAY)
         self._wanting.timeout.connect(self._want)
         self.mouse = Mouse(self)
@@ -164,25 +158,13 @@ class ImagesView(QAbstractItemView):
         """Draw everything anew, since marks have changed."""
         self.images.refresh()
 
-    def set_arrangement(self, arrangement: Layout) -> None:
-        """Arrange the pictures by another layout, from the top."""
-        self._arrangement = arrangement
-        self.updateGeometries()
-        self.verticalScrollBar().setValue(0)
-        self._want_later()
-
-    @property
-    def arrangement(self) -> Layout:
-        """Where the pictures are."""
-        return self._arrangement
-
     def set_look(self, **changes: Any) -> None:
         """Change some of `Look`: size, fills, titles, captions. What is in sight stays there."""
         look = replace(self._look, **changes)
         look = replace(look, size=min(max(look.size, SMALLEST), LARGEST))
         if look == self._look:
             return
-        middle = self._arrangement.at(self._middle())
+        middle = self._arrangement.at(self.window_rect.center())
         self._look = look
         self.updateGeometries()
         if middle >= 0:
@@ -295,24 +277,13 @@ class ImagesView(QAbstractItemView):
 
     # ---- what is in sight
 
-    def visible(self) -> NDArray[np.intp]:
-        """The positions in sight."""
-        return self._arrangement.within(self._window())
-
-    def _window(self) -> QRect:
-        corner = QPoint(self.horizontalOffset(), self.verticalOffset())
-        return QRect(corner, self.viewport().size())
-
-    def _middle(self) -> QPoint:
-        return self._window().center()
-
     def _want_later(self) -> None:
         if not self._wanting.isActive():
             self._wanting.start()
 
     def _want(self) -> None:
         """Ask for what is in sight first, then for its neighbours in the direction of the way."""
-        window = self._window()
+        window = self.window_rect
         if not self.isVisible() or window.isEmpty():
             return
         up, down = (window.translated(0, by * window.height()) for by in (-1, 1))
@@ -326,7 +297,7 @@ class ImagesView(QAbstractItemView):
 
     def _received(self, rows: list[int]) -> None:
         positions = self.images.positions(rows)
-        offset = -self._window().topLeft()
+        offset = -self.window_rect.topLeft()
         region = QRegion()
         for position in positions.tolist():
             region += self._arrangement.rect(position).translated(offset)
@@ -354,12 +325,12 @@ class ImagesView(QAbstractItemView):
         painter.setRenderHints(
             QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform
         )
-        self.render_images(painter, event.rect().translated(self._window().topLeft()))
+        self.render_images(painter, event.rect().translated(self.window_rect.topLeft()))
         self.mouse.paint_band(painter)
 
     def render_images(self, painter: QPainter, region: QRect) -> None:
         """Draw the part of the contents within a region, which lies at the window's place."""
-        offset = -self._window().topLeft()
+        offset = -self.window_rect.topLeft()
         painter.setFont(self.font())
         palette, active = self.palette(), self.hasFocus()
         for rect, text in self._arrangement.headings(region):
@@ -498,116 +469,25 @@ class ImagesView(QAbstractItemView):
         if index.isValid() and event.button() == Qt.MouseButton.LeftButton:
             self.doubleClicked.emit(index)
 
-    # ---- what Qt asks of a view
+    # ---- what is asked of a view
+
+    def cell_size(self) -> QSize:
+        """How large each cell is."""
+        return self._look.cell(self.fontMetrics())
+
+    def sight_changed(self) -> None:
+        """Ask for what is in sight now."""
+        self.mouse.scrolled()
+        self._want_later()
 
     def setModel(self, model: QAbstractItemModel | None) -> None:
         """Only its own model has what is drawn."""
         assert model is None or model is self.images
         super().setModel(model)
 
-    def updateGeometries(self) -> None:
-        """Arrange all cells, and set the scroll bars accordingly."""
-        cell = self._look.cell(self.fontMetrics())
-        viewport = self.viewport().size()
-        self._arrangement.arrange(len(self.images.order), cell, viewport)
-        size = self._arrangement.size()
-        for bar, total, window, step in (
-            (self.verticalScrollBar(), size.height(), viewport.height(), cell.height() // 3),
-            (self.horizontalScrollBar(), size.width(), viewport.width(), cell.width() // 3),
-        ):
-            bar.setRange(0, max(0, total - window))
-            bar.setPageStep(max(1, window))
-            bar.setSingleStep(max(1, step))
-        super().updateGeometries()
-
-    def scrollContentsBy(self, dx: int, dy: int) -> None:
-        """Draw another part of the contents, and ask for what is there."""
-        if dy:
-            self._scrolled_up = dy > 0
-        self.mouse.scrolled()
-        self.viewport().update()
-        self._want_later()
-
-    def resizeEvent(self, event: Any) -> None:
-        """Arrange anew; what was in the first line stays there."""
-        first = self.visible()[:1]
-        super().resizeEvent(event)
-        self.updateGeometries()
-        if len(first) and self.verticalOffset() > 0:
-            self.verticalScrollBar().setValue(self._arrangement.rect(int(first[0])).top())
-        self._want_later()
-
-    def showEvent(self, event: Any) -> None:
-        """Ask for what is in sight now."""
-        super().showEvent(event)
-        self._want_later()
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Follow the font and the theme."""
-        super().changeEvent(event)
-        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
-            self.updateGeometries()
-
-    def visualRect(self, index: QModelIndex) -> QRect:
-        """Where a picture is in the window."""
-        if not index.isValid() or index.row() >= len(self.images.order):
-            return QRect()
-        return self._arrangement.rect(index.row()).translated(-self._window().topLeft())
-
-    def scrollTo(
-        self,
-        index: QModelIndex,
-        hint: QAbstractItemView.ScrollHint = QAbstractItemView.ScrollHint.EnsureVisible,
-    ) -> None:
-        """Bring a picture into sight."""
-        if not index.isValid():
-            return
-        rect, window = self._arrangement.rect(index.row()), self._window()
-        for bar, start, end, shown, length in (
-            (self.verticalScrollBar(), rect.top(), rect.bottom(), window.top(), window.height()),
-            (self.horizontalScrollBar(), rect.left(), rect.right(), window.left(), window.width()),
-        ):
-            if hint == QAbstractItemView.ScrollHint.PositionAtCenter:
-                bar.setValue((start + end - length) // 2)
-            elif start < shown:
-                bar.setValue(start)
-            elif end >= shown + length:
-                bar.setValue(end - length + 1)
-
-    def indexAt(self, point: QPoint) -> QModelIndex:
-        """Which picture is at a point of the window."""
-        position = self._arrangement.at(point + self._window().topLeft())
-        return self.images.index(position) if position >= 0 else QModelIndex()
-
-    def moveCursor(
-        self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier
-    ) -> QModelIndex:
-        """Where Tab leads to; the other keys are dealt with before."""
-        return self.currentIndex()
-
-    def horizontalOffset(self) -> int:
-        """How far it is scrolled to the right."""
-        return int(self.horizontalScrollBar().value())
-
-    def verticalOffset(self) -> int:
-        """How far it is scrolled down."""
-        return int(self.verticalScrollBar().value())
-
-    def isIndexHidden(self, index: QModelIndex) -> bool:
-        """None is hidden."""
-        return False
-
     def setSelection(self, rect: QRect, command: QItemSelectionModel.SelectionFlag) -> None:
         """Select what lies within a part of the window."""
-        positions = self._arrangement.within(rect.translated(self._window().topLeft()))
+        positions = self._arrangement.within(rect.translated(self.window_rect.topLeft()))
         mask = np.zeros(len(self.images.order), bool)
         mask[positions] = True
         self.select_positions(mask)
-
-    def visualRegionForSelection(self, selection: QItemSelection) -> QRegion:
-        """What to draw anew when the selection changes: all."""
-        return QRegion(self.viewport().rect())
-
-    def sizeHint(self) -> QSize:
-        """Room for some pictures."""
-        return QSize(640, 480)
