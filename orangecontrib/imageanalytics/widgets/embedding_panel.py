@@ -116,6 +116,7 @@ class Panel(QObject):
         for part in (self.instead, self.fetch, widget.words):
             area.layout().addWidget(part)
 
+        area.layout().addStretch(1)  # in a higher window, what belongs together stays together
         self.automatically = QCheckBox("Appl&y automatically")
         self.apply = QPushButton("&Apply", autoDefault=False)
         self.cancel = widget.cancel_button
