@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics import __version__, models
+from orangecontrib.imageanalytics.command_paths import is_folder, warn_of_folder
 from orangecontrib.imageanalytics.outcome import (
     Embedded,
     EmbeddingError,
@@ -50,11 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     SystemExit
         With 2 when the arguments are wrong.
     """
+    from orangecontrib.imageanalytics import find_commands
     from orangecontrib.imageanalytics.models import command_line
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if command_line.is_meant(arguments):
         return command_line.main(arguments[1:], _Eyes)
+    if find_commands.is_meant(arguments):
+        return find_commands.main(arguments)
     parser = _parser()
     options = parser.parse_args(arguments)
     from orangecontrib.imageanalytics.cache import Cache
@@ -218,7 +222,7 @@ def _find(named: Sequence[str]) -> Images:
     """Find the files named and those in the folders named, without hidden ones."""
     from orangecontrib.imageanalytics.output_files import Images
 
-    origin = named[0] if len(named) == 1 and _is_folder(named[0]) else None
+    origin = named[0] if len(named) == 1 and is_folder(named[0]) else None
     found = [each for name in named for each in _walk(name, origin)]
     return Images([path for path, _ in found], [category for _, category in found], origin)
 
@@ -228,22 +232,14 @@ def _walk(name: str, origin: str | None) -> Iterator[tuple[str, str | None]]:
     from orangecontrib.imageanalytics.sources import is_relative
     from orangecontrib.imageanalytics.sources.folders import walk
 
-    if _is_folder(name):
+    if is_folder(name):
         outside = name if origin else os.path.dirname(os.path.abspath(name))  # noqa: PTH100, PTH120
-        for path in walk(name, _warn_of_folder):
+        for path in walk(name, warn_of_folder):
             yield path, os.path.relpath(os.path.dirname(path), outside).replace(os.sep, "/")  # noqa: PTH120
     elif is_relative(name) or os.path.isabs(name):  # noqa: PTH117
         yield name, os.path.basename(os.path.dirname(os.path.abspath(name)))  # noqa: PTH100, PTH119, PTH120
     else:
         yield name, None
-
-
-def _is_folder(name: str) -> bool:
-    return os.path.isdir(name)  # noqa: PTH112 (it never raises, as for a data: URI)
-
-
-def _warn_of_folder(error: OSError) -> None:
-    print(f"warning: {shown(str(error.filename))}: {error.strerror}", file=sys.stderr)
 
 
 def _with_progress(embedder: ImageEmbedder, paths: list[str]) -> Iterator[Outcome]:
