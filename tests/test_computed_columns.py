@@ -16,6 +16,7 @@ from Orange.data import ContinuousVariable, Domain, StringVariable, Table
 from Orange.evaluation import CA, CrossValidation
 from Orange.preprocess import Normalize
 from Orange.projection import PCA
+from PIL import Image
 
 from orangecontrib.imageanalytics import computed_columns, kept_embedders, local_embedder
 from orangecontrib.imageanalytics.computed_columns import Embedding
@@ -339,3 +340,23 @@ def test_tables_that_are_put_together_lack_what_they_lack(train, monkeypatch):
     monkeypatch.setattr(computed_columns, "_JOINING", {__name__})
     words = Table.from_list(Domain([], None, [StringVariable("word")]), [["a"], ["b"]])
     assert np.isnan(words.transform(train.domain).X).all()
+
+
+def test_columns_made_with_a_depth_compute_themselves_with_it(tmp_path):
+    paths = []
+    for number, top in enumerate((300, 900, 4095)):
+        ramp = np.linspace(0, top, 64 * 64).reshape(64, 64).astype(np.uint16)
+        Image.fromarray(ramp).save(tmp_path / f"{number}.png")
+        paths.append(str(tmp_path / f"{number}.png"))
+    metas = np.array(paths, dtype=object).reshape(-1, 1)
+    raw = Table.from_numpy(
+        Domain([], metas=[StringVariable("image")]), np.empty((3, 0)), None, metas
+    )
+    found = {}
+    for depth in (None, 12):
+        with ImageEmbedder(MODEL, depth=depth) as embedder:
+            embedded, _, _ = embedder(raw)
+        again = raw.transform(pickle.loads(pickle.dumps(embedded.domain)))
+        assert np.array_equal(again.X, embedded.X)
+        found[depth] = embedded.X
+    assert not np.allclose(found[None], found[12])

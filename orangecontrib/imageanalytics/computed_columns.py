@@ -70,6 +70,8 @@ class Embedding:
         this kind, and is pickled as a name, so that whoever unpickles imports it.
     server : str, optional
         Address of the server that computes it; None if this computer does.
+    depth : int, optional
+        The depth of 16-bit pictures, if it was said; see `ImageEmbedder`.
     """
 
     model: str
@@ -79,6 +81,7 @@ class Embedding:
     dimension: int = field(compare=False)
     opens: Callable[..., Opened] = field(compare=False, repr=False)
     server: str | None = None
+    depth: int | None = None
 
     @property
     def made_by(self) -> str:
@@ -132,10 +135,11 @@ class Embedding:
         reach = surroundings().reach()
 
         def make() -> Opened:
-            return self.opens(self.model, self.server, token=token, provider=provider, reach=reach)
+            how = {"token": token, "provider": provider, "depth": self.depth, "reach": reach}
+            return self.opens(self.model, self.server, **how)
 
         def work(progress: Progress) -> list[Outcome]:
-            key = self.model, self.server, token, provider, reach
+            key = self.model, self.server, token, provider, self.depth, reach
             with kept_embedders.lent(key, make) as embedder:
                 self._check(embedder)
                 return list(embedder.outcomes(images, callback=progress))

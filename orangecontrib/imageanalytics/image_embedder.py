@@ -376,6 +376,7 @@ class ImageEmbedder:
             dimension=self._model.dimension,
             opens=ImageEmbedder,
             server=address,
+            depth=self._depth,
         )
 
     def is_local_embedder(self) -> bool:

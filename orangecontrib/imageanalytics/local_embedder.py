@@ -135,10 +135,10 @@ class LocalEmbedder(JobEmbedder):
         if workers is None and executor is None:
             workers = _workers_for(spec)
         super().__init__(job, spec.fingerprint, model.dimension, executor=executor, workers=workers)
-        if provider != "cpu":
-            self.fingerprint += f" {provider}"
         if depth is not None:
             self.fingerprint += f" depth:{depth}"
+        if provider != "cpu":
+            self.fingerprint += f" {provider}"
 
 
 #: The share of the machine's memory that the networks of all workers may take; half of it is for
