@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from orangecontrib.imageanalytics.models import Download, HubFile, Product
 from orangecontrib.imageanalytics.models.downloaded import (
     downloaded_files,
     is_downloaded,
@@ -314,7 +315,7 @@ class TestFailures:
         text = self.failure(folder, downloadable(content), EmbeddingConnectionError)
         assert "127.0.0.1:9 cannot be reached" in text
         assert f"http://127.0.0.1:9{address()}" in text
-        assert str(folder / "downloaded" / "small-model") in text
+        assert str(folder / "downloaded" / "small-model" / "model.onnx") in text
 
     def test_something_else_answers(self, hub, content, folder):
         hub.on(address(), refuse(200))
@@ -400,6 +401,18 @@ class TestWithoutTheHub:
         brought.write_bytes(content)
         assert download(model, folder).weights.read_bytes() == content
         assert brought.is_file()
+
+    def test_files_of_one_name_are_told_apart_by_their_repositories(self, content, folder):
+        model = downloadable(content)
+        (network,) = model.download.products
+        words = HubFile("somebody/words", "model.onnx", size=3)
+        both = Download((network, Product(".text.onnx", {"main": words})))
+        place = folder / "downloaded" / "small-model"
+        for repository, brought in (("small-model", content), ("words", b"abc")):
+            (place / repository).mkdir(parents=True)
+            (place / repository / "model.onnx").write_bytes(brought)
+        download(replace(model, download=both), folder)
+        assert (folder / "downloaded" / "small-model.text.onnx").read_bytes() == b"abc"
 
     def test_the_wrong_file_is_refused(self, tmp_path, content, folder):
         model = downloadable(content)

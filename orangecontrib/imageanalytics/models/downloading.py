@@ -252,8 +252,6 @@ class _Pace:
 def _by_hand(order: Order) -> str:
     """Say how the files can be brought by hand."""
     missing = [product for product, path in order.products if not path.exists()]
-    addresses = [address_of(file) for product in missing for file in product.sources.values()]
-    return (
-        f"Or fetch {' and '.join(addresses)} elsewhere, put it into the folder {order.by_hand}, "
-        "and try again."
-    )
+    files = [file for product in missing for file in product.sources.values()]
+    ways = [f"{address_of(file)} as {order.place_by_hand(file)}" for file in files]
+    return f"Or fetch elsewhere, and bring here, {' and '.join(ways)}; then try again."

@@ -8,13 +8,13 @@ network is waited for in Orange's process.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from orangecontrib.imageanalytics.models.model import Product
+    from orangecontrib.imageanalytics.models.model import HubFile, Product
 
 __all__ = ["Order", "Step"]
 
@@ -42,6 +42,14 @@ class Order:
     by_hand: Path
     facts: Mapping[str, str]
     interface: tuple[tuple[int, int], int] | None = None
+
+    def place_by_hand(self, file: HubFile) -> Path:
+        """Where a file is looked for that somebody has brought, under the name it has there."""
+        name = Path(file.path).name
+        sources = [source for product, _ in self.products for source in product.sources.values()]
+        if sum(Path(source.path).name == name for source in sources) == 1:
+            return self.by_hand / name
+        return self.by_hand / file.repository.rpartition("/")[2] / name
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def _make(order: Order, product: Product, path: Path, progress: _Progress) -> No
     """Fetch what a product is made of, and put it in its place at the very end."""
     sources = {}
     for key, file in product.sources.items():
-        by_hand = order.by_hand / Path(file.path).name
+        by_hand = order.place_by_hand(file)
         if by_hand.is_file():
             check_by_hand(by_hand, file)
             sources[key] = by_hand
