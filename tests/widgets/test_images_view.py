@@ -288,6 +288,9 @@ class TestLoading(ViewTest):
         assert "&lt;b&gt;a" in tooltip
         name = self.view.images.data(self.view.images.index(1), Qt.ItemDataRole.AccessibleTextRole)
         assert name.startswith("b, not an image")
+        self.view.select_rows([0])
+        name = self.view.images.data(self.view.images.index(0), Qt.ItemDataRole.AccessibleTextRole)
+        assert ", selected, not found" in name
         self.view.grab()
 
     def test_new_pictures_in_mid_load_are_not_mixed_with_the_old(self):

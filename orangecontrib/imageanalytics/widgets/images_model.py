@@ -64,6 +64,7 @@ class ImagesModel(QAbstractListModel):
         self.order: Rows = np.empty(0, np.intp)
         self.failures: dict[int, Skipped] = {}
         self.facts: Callable[[int], str] = lambda row: ""
+        self.is_selected: Callable[[int], bool] = lambda row: False
         self.marks: Callable[[int], Mark] | None = None
 
     # ---- what is shown
@@ -187,7 +188,8 @@ class ImagesModel(QAbstractListModel):
         return f"<qt>{'<br>'.join(shown)}</qt>"  # else Qt takes a name with a tag for HTML
 
     def _accessible(self, row: int) -> str:
-        parts = [self.title(row), self.mark(row).badge, self.mark(row).caption]
+        selected = "selected" if self.is_selected(row) else ""
+        parts = [self.title(row), selected, self.mark(row).badge, self.mark(row).caption]
         if row in self.failures:
             parts.append(str(self.failures[row]))
         return ", ".join(part for part in parts if part)

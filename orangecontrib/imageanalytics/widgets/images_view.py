@@ -104,6 +104,7 @@ class ImagesView(Sight):
         super().__init__(parent)
         self.loader = Loader(self)
         self.images.facts = self.loader.facts
+        self.images.is_selected = self._is_selected
         self._look = Look()
         self._similarity = False
         self._picking = False
@@ -215,6 +216,9 @@ class ImagesView(Sight):
     def selected_rows(self) -> NDArray[np.intp]:
         """The selected rows, in the order of the rows."""
         return np.sort(self.images.order[self.selected_mask()])
+
+    def _is_selected(self, row: int) -> bool:
+        return bool(self.selected_mask()[self.images.positions([row])].any())
 
     def select_rows(self, rows: ArrayLike) -> None:
         """Select these rows and no others; those that are not shown are left out."""
