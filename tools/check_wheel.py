@@ -9,6 +9,7 @@ wheel needs and Orange's window (the extra ``gui``); that takes a minute. It nee
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -17,17 +18,19 @@ import venv
 import zipfile
 from pathlib import Path, PurePosixPath
 
-PHOTO = Path(__file__).parent.parent / "examples" / "photos" / "fruit" / "lemon.png"
+ROOT = Path(__file__).parent.parent
+PHOTO = ROOT / "examples" / "photos" / "fruit" / "lemon.png"
+#: The widgets, each with its page and its icon.
+((_, WIDGETS),) = json.loads((ROOT / "doc" / "widgets.json").read_text(encoding="utf-8"))
 PACKAGE = "orangecontrib/imageanalytics"
 
 #: What must be in the wheel.
 NEEDED = (
     *(f"{PACKAGE}/weights/{m}.onnx" for m in ("squeezenet", "efficientnet-lite0")),
     *(f"{PACKAGE}/weights/{m}.LICENSE.txt" for m in ("squeezenet", "efficientnet-lite0")),
-    *(f"{PACKAGE}/widgets/icons/{w}.svg" for w in ("ImportImages", "ImageEmbedding")),
+    *(f"{PACKAGE}/widgets/icons/{PurePosixPath(widget['icon']).name}" for widget in WIDGETS),
+    *(f"{PACKAGE}/help/{PurePosixPath(widget['doc']).with_suffix('.html')}" for widget in WIDGETS),
     f"{PACKAGE}/help/index.html",
-    f"{PACKAGE}/help/widgets/imageembedding.html",
-    f"{PACKAGE}/help/widgets/importimages.html",
 )
 #: Folders and endings that have no place in it.
 FOREIGN = ("tests", "tools", "benchmarks", "__pycache__", ".doctrees")
@@ -53,7 +56,7 @@ registry = WidgetRegistry()
 ours = [p for p in entry_points(group="orange.widgets") if p.dist.name == "Orange3-ImageEmbedding"]
 WidgetDiscovery(registry).run(ours)
 widgets = {widget.name: widget for widget in registry.widgets()}
-assert set(widgets) == {"Import Images", "Image Embedding"}, sorted(widgets)
+assert sorted(widgets) == sorted(sys.argv[1:]), sorted(widgets)
 manager = HelpManager()
 manager.set_registry(registry)
 for name, widget in widgets.items():
@@ -100,7 +103,7 @@ def check_in_use(wheel: Path, folder: Path) -> None:
     run("-m", "orangecontrib.imageanalytics", str(PHOTO), "-o", "lemon.npz")
     if not (folder / "lemon.npz").is_file():
         sys.exit("the command line has written nothing")
-    run("-c", IN_ORANGE)
+    run("-c", IN_ORANGE, *(widget["text"] for widget in WIDGETS))
 
 
 def main() -> None:
