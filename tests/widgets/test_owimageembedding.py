@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 from AnyQt.QtCore import QEvent, Qt, QTimer
+from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QApplication, QLabel
 from Orange.data import ContinuousVariable, DiscreteVariable, Domain, StringVariable, Table
 from PIL import Image
@@ -500,3 +501,14 @@ class TestWords(EmbeddingWidgetTest):
 
     def test_the_models_folder_says_where_it_is(self):
         assert str(user_models.default_folder()) in self.make().panel.folder.toolTip()
+
+
+class TestSentences(EmbeddingWidgetTest):
+    def test_no_line_of_a_sentence_is_cut_off_however_low_the_window(self):
+        widget = self.make()
+        widget.show()
+        widget.tell("\n".join(["A line of an explanation that is long."] * 30))
+        widget.resize(widget.width(), 300)
+        QTest.qWait(100)
+        label = widget.words
+        assert label.height() >= label.heightForWidth(label.width()) > 300

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from AnyQt.QtCore import Qt
+from AnyQt.QtGui import QResizeEvent
 from AnyQt.QtWidgets import QFormLayout, QLabel, QLayout, QWidget
+
+
+class _Wrapped(QLabel):
+    """A label that claims the height that its lines take.
+
+    Qt's own says how high it would like to be, and is squeezed all the same: in a window that is
+    not high enough, the first line and the last one cannot be read.
+    """
+
+    def setText(self, text: str) -> None:
+        """Show a text, in as many lines as it takes."""
+        super().setText(text)
+        self._claim()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Take other lines at another width."""
+        super().resizeEvent(event)
+        self._claim()
+
+    def _claim(self) -> None:
+        self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
 
 
 def wrapped(parent: QWidget | None = None) -> QLabel:
     """Make a label for sentences, some fifty characters wide; text is never taken for HTML."""
-    label = QLabel(parent, wordWrap=True, textFormat=Qt.TextFormat.PlainText)
+    label = _Wrapped(parent, wordWrap=True, textFormat=Qt.TextFormat.PlainText)
     label.setMinimumWidth(label.fontMetrics().averageCharWidth() * 50)
     return label
 
