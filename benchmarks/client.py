@@ -31,8 +31,11 @@ from orangecontrib.imageanalytics.decoding import pixels
 from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.models.catalogue import MODELS
-from orangecontrib.imageanalytics.server_client import protocol
+from orangecontrib.imageanalytics.server_client.address import server_address
+from orangecontrib.imageanalytics.server_client.batches import Batches
 from orangecontrib.imageanalytics.server_client.connections import Connections
+from orangecontrib.imageanalytics.server_client.jobs import JpegJob
+from orangecontrib.imageanalytics.server_client.protocol import speech_with
 from orangecontrib.imageanalytics.server_client.retry import Policy
 from orangecontrib.imageanalytics.server_client.run import Image, ServerRun
 from orangecontrib.imageanalytics.web.http_client import LoopThread
@@ -117,7 +120,7 @@ class _Encoding:
     def __init__(self, paths: list[str]) -> None:
         self._files = cycle([Path(path).read_bytes() for path in paths])
         self._count = min(100, len(paths))
-        job = protocol.JpegJob(Squash(*_MODEL.input_size))
+        job = JpegJob(Squash(*_MODEL.input_size))
         self._job = job
         self.jpegs = [job(pixels.decode(file, job.fit)) for file in islice(self._files, 100)]
 
@@ -141,12 +144,20 @@ class _Sending:
     def __call__(self) -> float:
         """Processor seconds per image, those of the server included."""
         policy = Policy()
-        headers = protocol.request_headers(self._server.url, None)
-        connections = Connections(self._server.url, _MODEL.id, headers, policy)
+        fit = Squash(*_MODEL.input_size)
+        speech = speech_with(
+            server_address(self._server.url), _MODEL.id, fit, _MODEL.dimension, None
+        )
+        connections = Connections(speech.address, speech.headers, policy)
         finished = threading.Semaphore(0)
         loop = LoopThread("client alone")
         sending = ServerRun(
-            connections, "loopback", _MODEL.dimension, policy, lambda: 1.0, lambda why: None
+            Batches(speech, connections),
+            "loopback",
+            _MODEL.dimension,
+            policy,
+            lambda: 1.0,
+            lambda why: None,
         )
         self._server.counts()
         begun = time.process_time()

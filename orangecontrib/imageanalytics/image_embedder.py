@@ -30,11 +30,12 @@ from orangecontrib.imageanalytics.outcome import (
     WorkerError,
 )
 from orangecontrib.imageanalytics.pipeline import Pipeline
-from orangecontrib.imageanalytics.server_client.protocol import (
+from orangecontrib.imageanalytics.server_client.address import (
     ADDRESS_VARIABLE,
     DEFAULT_SERVER,
     TOKEN_VARIABLE,
     is_exposed,
+    is_kserve,
     server_address,
     server_name,
 )
@@ -110,7 +111,9 @@ class ImageEmbedder:
         ``.onnx``). The default, SqueezeNet, runs on this computer.
     server_url : str, optional
         Address of the embedding server, for models that run there. The environment variable
-        ORANGE_EMBEDDING_API_URL wins over it; the default is the public server.
+        ORANGE_EMBEDDING_API_URL wins over it; the default is the public server. A server that
+        speaks KServe v2 (``kserve+http://host:8000``) computes every model, also those that
+        could run here: images are sent to it.
     token : str, optional
         Bearer token for that server; the environment variable ORANGE_EMBEDDING_TOKEN otherwise.
     provider : str
@@ -380,8 +383,8 @@ class ImageEmbedder:
         )
 
     def is_local_embedder(self) -> bool:
-        """Tell whether the model runs on this computer."""
-        return self._model.is_local
+        """Tell whether the model runs on this computer, and no image leaves it."""
+        return self._model.is_local and not is_kserve(self.server_url)
 
     def start(self) -> None:
         """Start the workers now, while something else is being prepared."""
@@ -406,7 +409,7 @@ class ImageEmbedder:
             self._process = os.getpid()
         if self._at_work.embedder is None:
             self._at_work.embedder = (
-                self._local_embedder() if self._model.is_local else self._server_embedder()
+                self._local_embedder() if self.is_local_embedder() else self._server_embedder()
             )
         return self._at_work.embedder
 

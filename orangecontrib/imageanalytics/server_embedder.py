@@ -15,13 +15,18 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.embedder import Lost, Result, Task
 from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.outcome import Skipped
-from orangecontrib.imageanalytics.server_client import protocol
+from orangecontrib.imageanalytics.server_client.address import (
+    TOKEN_VARIABLE,
+    is_exposed,
+    server_address,
+    server_name,
+)
+from orangecontrib.imageanalytics.server_client.batches import Batches
 from orangecontrib.imageanalytics.server_client.connections import Connections
-from orangecontrib.imageanalytics.server_client.protocol import TOKEN_VARIABLE, JpegJob
+from orangecontrib.imageanalytics.server_client.protocol import speech_with
 from orangecontrib.imageanalytics.server_client.retry import Chance, Policy
 from orangecontrib.imageanalytics.server_client.run import Image, ServerRun
 from orangecontrib.imageanalytics.server_client.unfinished import Promise, Unfinished
@@ -49,15 +54,15 @@ class ServerEmbedder:
     model : Model
         One of the catalogue; the server knows it by its id.
     server_url : str, optional
-        The server's address; the environment variable ORANGE_EMBEDDING_API_URL wins over it, and
-        without either it is the public server.
+        The server's address, which says what protocol it speaks; the environment variable
+        ORANGE_EMBEDDING_API_URL wins over it, and without either it is the public server.
     token : str, optional
         A bearer token, if the server asks for one; without it, that of the environment variable
         ORANGE_EMBEDDING_TOKEN. It is sent to this server only.
     policy : Policy, optional
         Attempts, deadlines, the budget for retries, simultaneous requests.
     engine : Engine, optional
-        Encodes the images with a `JpegJob`; closed with the embedder.
+        Encodes the images with the protocol's job; closed with the embedder.
     chance : callable, optional
         Gives a number from 0 up to 1: spreads retries in time.
 
@@ -90,20 +95,22 @@ class ServerEmbedder:
         engine: Engine | None = None,
         chance: Chance = random.random,
     ) -> None:
-        address = protocol.server_address(server_url)
+        address = server_address(server_url)
         token = (token or os.environ.get(TOKEN_VARIABLE, "")).strip() or None
-        headers = protocol.request_headers(address, token)
-        self.server = protocol.server_name(address)
-        self.fingerprint = protocol.fingerprint(address, model.id, model.input_size)
+        fit = Squash(*model.input_size, depth)
+        speech = speech_with(address, model.id, fit, model.dimension, token)
+        self.server = server_name(address)
+        self.fingerprint = speech.fingerprint
         if depth is not None:
             self.fingerprint += f" depth:{depth}"
         self.dimension = model.dimension
         self._policy = policy or Policy()
         self.capacity = _AHEAD * self._policy.most_at_once
         self._chance = chance
-        self._engine = engine or Engine(JpegJob(Squash(*model.input_size, depth)))
-        self._connections = Connections(address, model.id, headers, self._policy)
-        if token and protocol.is_exposed(address):
+        self._engine = engine or Engine(speech.job)
+        self._speech = speech
+        self._connections = Connections(speech.address, speech.headers, self._policy)
+        if token and is_exposed(address):
             _log.warning(
                 "The token for %s is sent unencrypted; use https:// if the server has it.",
                 self.server,
@@ -117,7 +124,7 @@ class ServerEmbedder:
         self._numbers = itertools.count(1)
         self._unfinished = Unfinished()
         self._run = ServerRun(
-            self._connections,
+            Batches(self._speech, self._connections),
             self.server,
             self.dimension,
             self._policy,

@@ -14,22 +14,24 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from orangecontrib.imageanalytics.decoding.fit import Squash
-from orangecontrib.imageanalytics.outcome import EmbeddingError
+from orangecontrib.imageanalytics.outcome import EmbeddingError, ServerSettingError
+from orangecontrib.imageanalytics.server_client.address import (
+    is_exposed,
+    is_kserve,
+    server_address,
+    server_name,
+)
 from orangecontrib.imageanalytics.server_client.answer import (
-    AnswerReader,
+    AnswerLength,
     BadAnswer,
     models_listed,
     read_embedding,
 )
+from orangecontrib.imageanalytics.server_client.jobs import JpegJob
 from orangecontrib.imageanalytics.server_client.protocol import (
-    JpegJob,
-    ServerSettingError,
     fingerprint,
-    is_exposed,
     request_headers,
     request_url,
-    server_address,
-    server_name,
 )
 from orangecontrib.imageanalytics.server_client.retry import Failure, Kind, Policy
 
@@ -45,6 +47,8 @@ from orangecontrib.imageanalytics.server_client.retry import Failure, Kind, Poli
         ("http://[::1]:8080", "http://[::1]:8080/"),
         ("https://example.org/embedding/v1/", "https://example.org/embedding/v1/"),
         ("https://bücher.example", "https://bücher.example/"),
+        ("kserve+http://localhost:8000", "kserve+http://localhost:8000/"),
+        (" KServe+HTTPS://Example.org:443/triton/ ", "kserve+https://example.org/triton/"),
     ],
 )
 def test_an_address_has_one_canonical_form(given_address: str, address: str) -> None:
@@ -70,6 +74,9 @@ def test_an_address_has_one_canonical_form(given_address: str, address: str) -> 
         "http://example.org/#top",
         "http://user:secret@example.org",
         "http://user@example.org",
+        "kserve+localhost:8000",
+        "kserve+ftp://example.org",
+        "kserve+kserve+http://example.org",
     ],
 )
 def test_an_address_that_is_none_is_explained(address: str) -> None:
@@ -103,6 +110,13 @@ def test_the_environment_wins_over_the_argument_and_both_over_the_public_server(
 def test_a_server_is_named_by_its_host() -> None:
     assert server_name("https://api.garaza.io/") == "api.garaza.io"
     assert server_name("http://localhost:8080/embedding/") == "localhost:8080"
+    assert server_name("kserve+https://example.org:8000/") == "example.org:8000"
+
+
+def test_the_address_says_which_protocol_is_spoken() -> None:
+    assert is_kserve("KServe+http://localhost:8000")
+    assert not is_kserve("http://localhost:8000")
+    assert not is_kserve(None)
 
 
 def test_an_image_is_posted_to_its_model() -> None:
@@ -129,6 +143,8 @@ def test_a_token_that_cannot_be_sent_is_an_error(token: str) -> None:
 def test_only_a_server_elsewhere_without_tls_is_exposed() -> None:
     assert is_exposed("http://example.org/")
     assert is_exposed("http://192.168.1.5:8080/")
+    assert is_exposed("kserve+http://example.org/")
+    assert not is_exposed("kserve+http://localhost:8000/")
     for address in ("https://example.org/", "http://localhost:1/", "http://[::1]/"):
         assert not is_exposed(address)
 
@@ -205,28 +221,28 @@ def test_no_answer_is_too_strange_to_be_read(answer: bytes) -> None:
 
 
 def test_an_empty_embedding_is_a_rejection() -> None:
-    answer = AnswerReader(3, Policy()).read(body([]))
+    answer = AnswerLength(3, Policy()).check(np.zeros(0, np.float32))
     assert isinstance(answer, Failure)
     assert answer.kind is Kind.REJECTED
 
 
-def kinds(reader: AnswerReader, lengths: list[int]) -> list[Kind | None]:
-    answers = [reader.read(body([0.5] * length)) for length in lengths]
+def kinds(reader: AnswerLength, lengths: list[int]) -> list[Kind | None]:
+    answers = [reader.check(np.full(length, 0.5, np.float32)) for length in lengths]
     return [answer.kind if isinstance(answer, Failure) else None for answer in answers]
 
 
 def test_ten_answers_of_another_length_are_another_model() -> None:
-    assert kinds(AnswerReader(3, Policy()), [4] * 10) == [Kind.FAULT] * 9 + [Kind.REFUSED]
+    assert kinds(AnswerLength(3, Policy()), [4] * 10) == [Kind.FAULT] * 9 + [Kind.REFUSED]
 
 
 def test_a_wrong_length_among_right_ones_is_only_a_bad_answer() -> None:
-    reader = AnswerReader(3, Policy())
+    reader = AnswerLength(3, Policy())
     assert kinds(reader, [4] * 9 + [3] + [4] * 20) == [Kind.FAULT] * 9 + [None] + [Kind.FAULT] * 20
 
 
 def test_the_job_of_the_workers_imports_neither_httpx_nor_orange_nor_qt() -> None:
     program = (
-        "import sys, orangecontrib.imageanalytics.server_client.protocol; "
+        "import sys, orangecontrib.imageanalytics.server_client.jobs; "
         "print([m for m in ('httpx', 'ssl', 'asyncio', 'Orange', 'AnyQt') if m in sys.modules])"
     )
     run = subprocess.run(

@@ -32,7 +32,7 @@ from orangecontrib.imageanalytics.outcome import (
     ServerRefusedError,
     Skipped,
 )
-from orangecontrib.imageanalytics.server_client.protocol import JpegJob
+from orangecontrib.imageanalytics.server_client.jobs import JpegJob
 from orangecontrib.imageanalytics.server_client.retry import Policy
 from orangecontrib.imageanalytics.server_embedder import ServerEmbedder
 from tests.handshakes import NeverShakesHands, no_socket_left_open

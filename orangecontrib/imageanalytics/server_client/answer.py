@@ -74,8 +74,8 @@ def models_listed(body: bytes) -> list[str]:
     return [name for name in names if _NAME.fullmatch(name)][:_MOST_NAMES]
 
 
-class AnswerReader:
-    """Reads the answers of one run, which must all be of one length.
+class AnswerLength:
+    """Checks the answers of one run, which must all be of one length.
 
     Parameters
     ----------
@@ -89,12 +89,8 @@ class AnswerReader:
         self._dimension = dimension
         self._patience: int | None = policy.wrong_lengths
 
-    def read(self, body: bytes) -> NDArray[np.float32] | Failure:
-        """Read the body of an answer: an embedding, or why there is none."""
-        try:
-            vector = read_embedding(body)
-        except BadAnswer as error:
-            return Failure(Kind.FAULT, str(error))
+    def check(self, vector: NDArray[np.float32]) -> NDArray[np.float32] | Failure:
+        """Check the length of an answer; an empty one means that there is no embedding."""
         if not len(vector):
             return Failure(Kind.REJECTED, "answered that it cannot embed this image")
         if len(vector) == self._dimension:

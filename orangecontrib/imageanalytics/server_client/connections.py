@@ -1,4 +1,4 @@
-"""The connections to an embedding server, and what comes of posting an image through one.
+"""The connections to an embedding server, and what comes of a request through one.
 
 Each connection is an HTTP client of its own. httpx's pool looks at all its connections for each
 request: with 64 in one pool a request costs 9.6 ms of processor time, with one in each of 64
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from orangecontrib.imageanalytics.server_client.answer import models_listed
-from orangecontrib.imageanalytics.server_client.protocol import request_url
 from orangecontrib.imageanalytics.server_client.retry import (
     Failure,
     Policy,
     failed_by,
     failed_with,
 )
+from orangecontrib.imageanalytics.server_client.speech import Answer, Request
 from orangecontrib.imageanalytics.web.body import CannotUnpack, read_body
 from orangecontrib.imageanalytics.web.fault import Cause, Fault, Kind, fault_of, retry_after
 from orangecontrib.imageanalytics.web.http_client import (
@@ -42,38 +42,44 @@ _SMALL = 65_536
 
 
 class Connections:
-    """Connections to one server for one model, made as they are needed and kept.
+    """Connections to one server, made as they are needed and kept.
 
     All methods are for the thread of one event loop.
+
+    Parameters
+    ----------
+    address : str
+        The server's, http or https.
+    headers : dict
+        What is said with every request.
+    policy : Policy
+        Deadlines, and how long an answer may be.
     """
 
-    def __init__(self, address: str, model: str, headers: dict[str, str], policy: Policy) -> None:
+    def __init__(self, address: str, headers: dict[str, str], policy: Policy) -> None:
         self._address = address
-        self._model = model
         self._headers = headers
         self._policy = policy
         self._idle: list[httpx.AsyncClient] = []
         self._tls: ssl.SSLContext | None = None
-        self._urls: dict[int, httpx.URL] = {}  # by attempt: parsing one takes 0.05 ms
+        self._urls: dict[str, httpx.URL] = {}  # parsing one takes 0.05 ms
 
-    async def post(
-        self, jpeg: bytes, attempt: int, on_sending: Callable[[], None] | None = None
-    ) -> bytes | Failure:
-        """Send an image.
+    async def exchange(
+        self, request: Request, on_sending: Callable[[], None] | None = None
+    ) -> Answer | Failure:
+        """Send a request.
 
         Parameters
         ----------
-        jpeg : bytes
-            The image.
-        attempt : int
-            Which attempt this is, from 1: told to the server.
+        request : Request
+            What is said.
         on_sending : callable, optional
             Called as soon as there is a connection.
 
         Returns
         -------
-        bytes or Failure
-            The body of an answer with a status of 2xx; else what went wrong.
+        Answer or Failure
+            An answer with a status of 2xx; else what went wrong.
         """
         import httpx
 
@@ -91,12 +97,12 @@ class Connections:
             if on_sending is not None:
                 on_sending()
 
-        answer: bytes | Failure
+        answer: Answer | Failure
         try:
             async with asyncio.timeout(self._policy.request_timeout):
                 trace = None if connected else sending
                 try:
-                    answer = await self._exchange(client, jpeg, attempt, trace)
+                    answer = await self._exchange(client, request, trace)
                 except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
                     nonsense = "disconnected" not in str(error)
                     if not reused or (nonsense and isinstance(error, httpx.RemoteProtocolError)):
@@ -104,7 +110,7 @@ class Connections:
                     # closed just as it was used again: the server may (RFC 9112, section 9.5)
                     await client.aclose()
                     client = self._make_client()
-                    answer = await self._exchange(client, jpeg, attempt, trace)
+                    answer = await self._exchange(client, request, trace)
         except TimeoutError:
             seconds = f"{self._policy.request_timeout:g} s"
             answer = failed_by(
@@ -146,19 +152,22 @@ class Connections:
     async def _exchange(
         self,
         client: httpx.AsyncClient,
-        jpeg: bytes,
-        attempt: int,
+        request: Request,
         sending: Callable[[], None] | None,
-    ) -> bytes | Failure:
+    ) -> Answer | Failure:
         import httpx
 
-        url = self._url(attempt)
+        url = self._url(request.url)
+        method = "GET" if request.body is None else "POST"
         trace = closing_failed_handshakes(_tracer(sending) if sending else None)
         extensions = {"trace": trace}
-        async with client.stream("POST", url, content=jpeg, extensions=extensions) as response:
+        async with client.stream(
+            method, url, content=request.body, headers=request.headers, extensions=extensions
+        ) as response:
             if response.is_success:
                 try:
-                    return await _read(response, self._policy.longest_answer)
+                    body = await _read(response, self._policy.longest_answer)
+                    return body if isinstance(body, Failure) else Answer(body, response.headers)
                 except httpx.RequestError as error:  # in the middle of its answer
                     return self._failure(error)
             body: bytes | Failure = b""
@@ -167,12 +176,12 @@ class Connections:
             there = models_listed(body) if isinstance(body, bytes) else []
             return failed_with(response.status_code, retry_after(response.headers), there)
 
-    def _url(self, attempt: int) -> httpx.URL:
+    def _url(self, text: str) -> httpx.URL:
         import httpx
 
-        if attempt not in self._urls:
-            self._urls[attempt] = httpx.URL(request_url(self._address, self._model, attempt))
-        return self._urls[attempt]
+        if text not in self._urls:
+            self._urls[text] = httpx.URL(text)
+        return self._urls[text]
 
     def _failure(self, error: Exception) -> Failure:
         parts = urlsplit(self._address)
@@ -200,7 +209,7 @@ def _announced_length(response: httpx.Response) -> float:
 def _tracer(on_sending: Callable[[], None]) -> Callable[[str, dict[str, Any]], Any]:
     async def trace(event: str, info: dict[str, Any]) -> None:
         # a proxy that is asked to CONNECT is not yet the server
-        if event == "http11.send_request_headers.started" and info["request"].method == b"POST":
+        if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
             on_sending()
 
     return trace

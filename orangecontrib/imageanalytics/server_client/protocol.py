@@ -5,29 +5,32 @@
 
 with the image, squashed to the model's size, as JPEG; the answer is ``{"embedding": [floats]}``,
 an empty list meaning that this image cannot be embedded. It is the protocol of Orange's public
-server; `answer.py` reads the answers. `JpegJob` runs in worker processes: nothing here
-imports Orange, Qt or httpx.
+server; `answer.py` reads the answers. Servers of another protocol are spoken with as `kserve.py`
+says.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from orangecontrib.imageanalytics.decoding import pixels
 from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.outcome import ServerSettingError
+from orangecontrib.imageanalytics.server_client.address import is_kserve, server_name
+from orangecontrib.imageanalytics.server_client.answer import read_embedding
+from orangecontrib.imageanalytics.server_client.jobs import JpegJob
+from orangecontrib.imageanalytics.server_client.kserve import KServe
+from orangecontrib.imageanalytics.server_client.speech import Answer, Ask, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
-DEFAULT_SERVER = "https://api.garaza.io/"
-ADDRESS_VARIABLE = "ORANGE_EMBEDDING_API_URL"
-TOKEN_VARIABLE = "ORANGE_EMBEDDING_TOKEN"
+    from orangecontrib.imageanalytics.server_client.retry import Failure
+    from orangecontrib.imageanalytics.server_client.speech import Speech
 
 #: The server counts its users by these; drawn anew by each process, they identify nobody.
 _MACHINE = secrets.token_hex(8)
@@ -35,68 +38,6 @@ _SESSION = secrets.token_hex(8)
 
 #: What `pixels.encode_jpeg` makes; a change gives other vectors.
 _ENCODING = "JPEG 95 4:4:4"
-
-_PORTS = {"http": 80, "https": 443}
-
-
-def server_address(server_url: str | None = None) -> str:
-    """Choose the embedding server, and check the form of its address.
-
-    Parameters
-    ----------
-    server_url : str, optional
-        An address such as ``http://localhost:8080`` or ``https://example.org/embedding``. The
-        environment variable ORANGE_EMBEDDING_API_URL wins over it; without either it is the
-        public server.
-
-    Returns
-    -------
-    str
-        The address in one canonical form, ending in a slash.
-
-    Raises
-    ------
-    ServerSettingError
-        If it is not an address of a server; the text says what is wrong.
-    """
-    address = (os.environ.get(ADDRESS_VARIABLE) or server_url or DEFAULT_SERVER).strip()
-
-    def wrong(why: str) -> ServerSettingError:
-        return ServerSettingError(
-            f"The embedding server's address {address!r} {why}. "
-            f"It should be like {DEFAULT_SERVER} or http://localhost:8080/."
-        )
-
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise wrong(f"cannot be read ({error})") from None
-    if parts.scheme not in _PORTS:
-        raise wrong("does not begin with http:// or https://")
-    if not host or any(c.isspace() or not c.isprintable() or c in '\\<>"' for c in address):
-        raise wrong("names no server")
-    if parts.username is not None or parts.password is not None:
-        # a password in an address ends up in messages and logs
-        address = address.replace(parts.netloc.rpartition("@")[0], "...")
-        raise wrong("holds a user name or a password; use a token instead")
-    if parts.query or parts.fragment:
-        raise wrong("has something after its path ('?' or '#')")
-    netloc = f"[{host}]" if ":" in host else host
-    if port not in (None, _PORTS[parts.scheme]):
-        netloc += f":{port}"
-    return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}/"
-
-
-def server_name(address: str) -> str:
-    """Name the server of an address for people: its host, with the port if that is unusual."""
-    return urlsplit(address).netloc
-
-
-def is_exposed(address: str) -> bool:
-    """Whether others on the way can read what is sent: no TLS, and not this computer."""
-    parts = urlsplit(address)
-    return parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1")
 
 
 def request_url(address: str, model: str, attempt: int) -> str:
@@ -113,7 +54,7 @@ def request_headers(address: str, token: str | None) -> dict[str, str]:
         If the token holds characters that cannot be sent.
     """
     # uncompressed: an answer then takes no more memory than was received
-    headers = {"Content-Type": "image/jpeg", "Accept-Encoding": "identity"}
+    headers = {"Accept-Encoding": "identity"}
     if token:
         if not (token.isascii() and token.isprintable()) or " " in token:
             raise ServerSettingError(
@@ -130,24 +71,69 @@ def fingerprint(address: str, model: str, size: tuple[int, int]) -> str:
     return f"{address} {model} {width}x{height} {_ENCODING} pixels {pixels.VERSION}"
 
 
-@dataclass(frozen=True)
-class JpegJob:
-    """What the isolated process does for a server: pixels to JPEG.
+def speech_with(address: str, model: str, fit: Squash, dimension: int, token: str | None) -> Speech:
+    """Choose the protocol that a server speaks, by its address.
 
-    Attributes
+    Parameters
     ----------
+    address : str
+        As `server_address` gives it.
+    model : str
+        The model's name on the server.
     fit : Squash
-        The model's size.
+        The size of its images.
+    dimension : int
+        Length of an embedding.
+    token : str, optional
+        For a server that asks for one.
+
+    Raises
+    ------
+    ServerSettingError
+        If the token holds characters that cannot be sent.
+    """
+    headers = request_headers(address, token)
+    if is_kserve(address):
+        return KServe(address, model, fit, dimension, headers)
+    return OneByOne(address, model, fit, headers)
+
+
+class OneByOne:
+    """Speaks the public server's protocol, an image in each request; see `Speech`.
+
+    Parameters
+    ----------
+    address, model, fit
+        See `speech_with`.
+    headers : dict
+        What is said with every request.
     """
 
-    fit: Squash
+    most_at_once = 1
 
-    def prepare(self) -> None:
-        """Encode once, so that Pillow's codecs are loaded before the first image comes."""
-        import numpy as np
+    def __init__(self, address: str, model: str, fit: Squash, headers: dict[str, str]) -> None:
+        self.address = address
+        self.headers = headers
+        self.fingerprint = fingerprint(address, model, (fit.height, fit.width))
+        self.job = JpegJob(fit)
+        self._model = model
 
-        self(np.zeros((8, 8, 3), np.uint8))
+    async def prepare(self, ask: Ask) -> Failure | None:
+        """Nothing has to be known before."""
+        return None
 
-    def __call__(self, image: NDArray[np.uint8]) -> bytes:
-        """Encode pixels, uint8 [H, W, 3]."""
-        return pixels.encode_jpeg(image)
+    def request(self, images: Sequence[bytes], attempt: int) -> Request:
+        """Compose the request for one image."""
+        (jpeg,) = images
+        url = request_url(self.address, self._model, attempt)
+        return Request(url, jpeg, {"Content-Type": "image/jpeg"})
+
+    def read(self, answer: Answer, count: int) -> list[NDArray[np.float32]]:
+        """Read the one embedding.
+
+        Raises
+        ------
+        BadAnswer
+            If the answer holds something else.
+        """
+        return [read_embedding(answer.body)]

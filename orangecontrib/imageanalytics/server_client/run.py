@@ -19,9 +19,9 @@ from orangecontrib.imageanalytics.outcome import (
     ServerRefusedError,
     Skipped,
 )
-from orangecontrib.imageanalytics.server_client.answer import AnswerReader
+from orangecontrib.imageanalytics.server_client.answer import AnswerLength
+from orangecontrib.imageanalytics.server_client.batches import Batches
 from orangecontrib.imageanalytics.server_client.concurrency import AdaptiveLimit
-from orangecontrib.imageanalytics.server_client.connections import Connections
 from orangecontrib.imageanalytics.server_client.health import ServerHealth
 from orangecontrib.imageanalytics.server_client.retry import (
     Again,
@@ -47,7 +47,7 @@ class Image:
     ----------
     number : int
         Its name in the log: a path would tell of its user.
-    jpeg : bytes
+    encoded : bytes
         What is sent.
     reply : callable
         Gets what became of it, once; never if the run ends before.
@@ -56,7 +56,7 @@ class Image:
     """
 
     number: int
-    jpeg: bytes
+    encoded: bytes
     reply: Callable[[Payload], None]
     sent: int = 0
     attempts: int = 0
@@ -69,7 +69,7 @@ class ServerRun:
 
     Parameters
     ----------
-    connections : Connections
+    batches : Batches
         What the images are sent through.
     server : str
         The server's name, for messages.
@@ -85,17 +85,17 @@ class ServerRun:
 
     def __init__(
         self,
-        connections: Connections,
+        batches: Batches,
         server: str,
         dimension: int,
         policy: Policy,
         chance: Chance,
         on_end: Callable[[End], None],
     ) -> None:
-        self._connections = connections
+        self._batches = batches
         self._server = server
         self._health = ServerHealth(server, policy)
-        self._answers = AnswerReader(dimension, policy)
+        self._answers = AnswerLength(dimension, policy)
         self._policy = policy
         self._chance = chance
         self._on_end = on_end
@@ -128,6 +128,7 @@ class ServerRun:
         self._ended = True
         for task in self._requests:
             task.cancel()
+        self._batches.cancel()
         for timer in (*self._timers.values(), *self._resting.values()):
             timer.cancel()
         self._ready.clear()
@@ -137,6 +138,7 @@ class ServerRun:
         """Wait until the requests under way have ended, their connections closed or free."""
         while self._requests:
             await asyncio.wait(self._requests)
+        await self._batches.wait()
 
     def _end(self, why: End) -> None:
         if not self._ended:
@@ -183,10 +185,10 @@ class ServerRun:
         stamp = self._limit.sent()
         health = self._health
         dealt_with, outage = health.dealt_with, health.outage
-        answer = await self._connections.post(
-            image.jpeg, image.sent, None if health.reached else self._first_contact
+        answer = await self._batches.embed(
+            image.encoded, image.sent, None if health.reached else self._first_contact
         )
-        result = answer if isinstance(answer, Failure) else self._answers.read(answer)
+        result = answer if isinstance(answer, Failure) else self._answers.check(answer)
         if self._ended:
             return
         if not isinstance(result, Failure):
