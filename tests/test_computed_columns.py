@@ -24,7 +24,7 @@ from orangecontrib.imageanalytics.embed_images import EmbedImages
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.outcome import ComputedColumnError
-from orangecontrib.imageanalytics.server_client.protocol import TOKEN_VARIABLE
+from orangecontrib.imageanalytics.server_client.address import TOKEN_VARIABLE
 from orangecontrib.imageanalytics.surroundings import Surroundings, surround, surroundings
 from tests import colour_photos
 from tests.colour_photos import MODEL, embed, photos, without_pictures

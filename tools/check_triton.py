@@ -1,6 +1,6 @@
-r"""Embed the example photos through a real Triton, and compare with what is computed here.
+"""Embed the example photos through a real Triton, and compare with what is computed here.
 
-    pip install nvidia-pytriton numpy\<2     # brings tritonserver, for Linux with glibc 2.35 or newer
+    pip install nvidia-pytriton 'numpy<2'  # brings tritonserver, for glibc 2.35 or newer
     python tools/check_triton.py
 
 Triton serves SqueezeNet's file through its Python backend, as the package has no ONNX backend; it

@@ -30,7 +30,7 @@ from orangecontrib.imageanalytics.outcome import (
     Skipped,
     UnknownModelError,
 )
-from orangecontrib.imageanalytics.server_client.protocol import server_name
+from orangecontrib.imageanalytics.server_client.address import server_name
 from orangecontrib.imageanalytics.surroundings import Progress, surroundings
 
 __all__ = ["Embedding", "EmbeddingColumn"]

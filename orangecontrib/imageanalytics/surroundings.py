@@ -56,7 +56,7 @@ class Surroundings:
         ComputedColumnError
             If they may not: what is unpickled never decides on that.
         """
-        from orangecontrib.imageanalytics.server_client.protocol import TOKEN_VARIABLE, server_name
+        from orangecontrib.imageanalytics.server_client.address import TOKEN_VARIABLE, server_name
 
         if address not in self._chosen:
             raise ComputedColumnError(

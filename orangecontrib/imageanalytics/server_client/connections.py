@@ -170,10 +170,10 @@ class Connections:
                     return body if isinstance(body, Failure) else Answer(body, response.headers)
                 except httpx.RequestError as error:  # in the middle of its answer
                     return self._failure(error)
-            body: bytes | Failure = b""
+            told: bytes | Failure = b""
             if _announced_length(response) <= _SMALL:
-                body = await _read(response, _SMALL)
-            there = models_listed(body) if isinstance(body, bytes) else []
+                told = await _read(response, _SMALL)
+            there = models_listed(told) if isinstance(told, bytes) else []
             return failed_with(response.status_code, retry_after(response.headers), there)
 
     def _url(self, text: str) -> httpx.URL:

@@ -49,7 +49,7 @@ class OrangeWindow(Surroundings):
         ComputedColumnError
             If not; a model from a stranger cannot choose where images go.
         """
-        from orangecontrib.imageanalytics.server_client.protocol import server_address, server_name
+        from orangecontrib.imageanalytics.server_client.address import server_address, server_name
         from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
         user, host = user_settings(), server_name(address)
