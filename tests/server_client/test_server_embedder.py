@@ -272,7 +272,8 @@ def test_images_on_which_the_server_hangs_each_time_are_given_up(make: Make) -> 
         tell(server, ending)
     assert ending.skipped(Reason.SERVER_FAILED) == list(range(0, 100, 10))
     assert len(ending.embedded) == 90
-    assert len(server.requests) == 90 + 30
+    # Others may be asked for again, where a busy machine takes longer than 0.2 s.
+    assert [server.sent[number] for number in range(0, 100, 10)] == [3] * 10
     (detail,) = ending.details()
     assert "gave no whole answer within 0.2 s (3 attempts)" in detail
 
