@@ -77,7 +77,7 @@ def duplicates(theme: str, folder: Path) -> None:
     widget.view.select_rows([int(widget.groups.order[1])])
     QTest.qWait(300)
     panel = widget.panel
-    parts = panel.mode, panel.distance.slider, panel.keep, widget.details
+    parts = panel.mode, panel.distance.slider, panel.keep
     numbered(widget, parts).save(str(HERE / "images" / f"duplicates-{theme}.png"))
     close(widget)
 
@@ -96,18 +96,26 @@ def find(theme: str) -> None:
 
 
 def _fitting() -> Table:
-    """The photos, with vectors that fit their names."""
-    names = [photo.stem.replace("_", " ") for photo in PHOTOS]
+    """The photos, with vectors that are as similar to the queries as CLIP's may be."""
     with TextEmbedder(MODEL) as words:
-        meant = unit(words([f"a photo of a {name}" for name in names]))
-    meant = unit(meant - meant.mean(axis=0))
-    noise = unit(np.random.default_rng(0).normal(size=meant.shape))
+        meant = unit(words([f"a photo of a {query}" for query in _QUERIES])).astype(float)
+    chance = np.random.default_rng(0)
+    wanted = chance.normal(0.19, 0.01, (len(PHOTOS), len(_QUERIES)))
+    for row, photo in enumerate(PHOTOS):
+        if photo.stem in _QUERIES:
+            wanted[row, _QUERIES.index(photo.stem)] = 0.29
+    vectors = wanted @ np.linalg.pinv(meant).T
+    others = chance.normal(size=vectors.shape)
+    others -= others @ np.linalg.pinv(meant) @ meant
+    others /= np.linalg.norm(others, axis=1, keepdims=True)
+    rest = 1 - np.square(vectors).sum(axis=1, keepdims=True)
+    assert (rest > 0).all()
     columns = [ContinuousVariable(f"n{index}") for index in range(meant.shape[1])]
     for column in columns:
         column.attributes.update(embedder=f"{MODEL}: CLIP ViT-B/32", hidden=True)
     images = image_table([str(photo) for photo in PHOTOS])
     domain = Domain(columns, metas=images.domain.metas)
-    return Table.from_numpy(domain, 0.45 * meant + noise, metas=images.metas)
+    return Table.from_numpy(domain, vectors + np.sqrt(rest) * others, metas=images.metas)
 
 
 def put_model() -> None:

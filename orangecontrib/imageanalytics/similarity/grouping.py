@@ -153,8 +153,7 @@ def group(
     """
     matrix = as_matrix(vectors)
     originals, copies, of = _identical(matrix)
-    pairs = pairs_within(matrix[originals], distance, metric, callback)
-    pairs = Pairs(originals[pairs.first], originals[pairs.second], pairs.distances, pairs.reach)
+    pairs = pairs_within(matrix, distance, metric, callback, among=originals)
     return tree_of(len(matrix), pairs, exact=(of, copies))
 
 

@@ -81,10 +81,7 @@ def nearest(
         raise ValueError(f"The number of neighbours is 1 or more, not {k}.")
     space = Space(vectors, metric)
     best = _Best(len(space), k + _SPARE)
-    for rows, columns, scores in space.score_blocks(callback):
-        best.look(rows, columns, scores)
-        if rows is not columns:
-            best.look(columns, rows, scores.T)
+    space.look_through(best.look_both_ways, callback)
     answer = _with_distances(space, best, k, np.shape(vectors)[0])
     if callback is not None:
         callback(1.0)
@@ -97,6 +94,12 @@ class _Best:
     def __init__(self, count: int, k: int) -> None:
         self.scores = np.full((count, k), -np.inf, np.float32)
         self.columns = np.full((count, k), -1, np.int32)
+
+    def look_both_ways(self, rows: slice, columns: slice, scores: NDArray[np.float32]) -> None:
+        """Take over what is better, row by row and column by column."""
+        self.look(rows, columns, scores)
+        if rows is not columns:
+            self.look(columns, rows, scores.T)
 
     def look(self, rows: slice, columns: slice, scores: NDArray[np.float32]) -> None:
         """Take over what is better, row by row."""

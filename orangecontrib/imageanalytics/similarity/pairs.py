@@ -50,6 +50,7 @@ def pairs_within(
     metric: Metric | str = Metric.COSINE,
     callback: Callback | None = None,
     at_most: int = MOST,
+    among: NDArray[np.intp] | None = None,
 ) -> Pairs:
     """Find all pairs of vectors that are no farther apart than a distance.
 
@@ -66,6 +67,8 @@ def pairs_within(
     at_most : int
         How many pairs are kept; if there are more, these are the nearest, and all of them within
         the `reach` of the answer.
+    among : ndarray of shape (n,), intp, optional
+        The only rows to be compared, in ascending order; all by default.
 
     Returns
     -------
@@ -78,10 +81,9 @@ def pairs_within(
     """
     if not distance >= 0:
         raise ValueError(f"A distance is 0 or more, not {distance}.")
-    space = Space(vectors, metric)
+    space = Space(vectors, metric, among)
     found = _Found(space.score(distance), at_most)
-    for rows, columns, scores in space.score_blocks(callback):
-        found.look(rows, columns, scores)
+    space.look_through(found.look, callback)
     answer = found.pairs(space, distance)
     if callback is not None:
         callback(1.0)

@@ -16,6 +16,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -53,6 +54,8 @@ class Space:
         Numbers. Rows with a missing or an infinite number are left out.
     metric : Metric or str
         "cosine" or "euclidean".
+    among : ndarray of shape (n,), intp, optional
+        The only rows to be taken, in ascending order; all by default.
 
     Attributes
     ----------
@@ -65,11 +68,18 @@ class Space:
         If `vectors` is not a matrix, or there is no such metric.
     """
 
-    def __init__(self, vectors: ArrayLike, metric: Metric | str) -> None:
+    def __init__(
+        self,
+        vectors: ArrayLike,
+        metric: Metric | str,
+        among: NDArray[np.intp] | None = None,
+    ) -> None:
         self.metric = Metric(metric)
         self._vectors = as_matrix(vectors)
         self._block = max(1, min(_ROWS, _BLOCK // (4 * max(1, self._vectors.shape[1]))))
         self.rows, self._centre = self._survey()
+        if among is not None:
+            self.rows = np.intersect1d(self.rows, among, assume_unique=True)
         self._complete = len(self.rows) == len(self._vectors)
         self._scale = np.empty(len(self.rows), np.float32)
         for part in self._parts():
@@ -77,6 +87,24 @@ class Space:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def look_through(
+        self,
+        look: Callable[[slice, slice, NDArray[np.float32]], None],
+        callback: Callback | None = None,
+    ) -> None:
+        """Have all blocks of scores looked at in a thread, one after the other.
+
+        Each is looked at while the next one is computed; for the rest see `score_blocks`.
+        """
+        with ThreadPoolExecutor(1) as thread:
+            looking: Future[None] | None = None
+            for block in self.score_blocks(callback):
+                if looking is not None:
+                    looking.result()
+                looking = thread.submit(look, *block)
+            if looking is not None:
+                looking.result()
 
     def score_blocks(
         self, callback: Callback | None = None
@@ -91,19 +119,19 @@ class Space:
         Yields
         ------
         (slice, slice, ndarray of shape (b, c), float32)
-            Rows, columns, and scores, the larger the nearer, that are overwritten by the next.
-            Each row meets its columns in ascending order. That of a vector with itself is -inf.
+            Rows, columns, and scores, the larger the nearer, that are overwritten by the next but
+            one. Each row meets its columns in ascending order. A vector's with itself is -inf.
         """
         parts = list(self._parts())
         total, done = len(parts) * (len(parts) + 1) // 2, 0
-        room = np.empty(self._block**2, np.float32)
+        rooms = [np.empty(self._block**2, np.float32) for _ in range(2)]
         for index, rows in enumerate(parts):
             left = self._prepared(rows)
             for columns in parts[index:]:
                 if callback is not None:
                     callback(done / total)
                 right = left if columns is rows else self._prepared(columns)
-                scores = room[: len(left) * len(right)].reshape(len(left), len(right))
+                scores = rooms[done % 2][: len(left) * len(right)].reshape(len(left), len(right))
                 np.matmul(left, right.T, out=scores)
                 if self.metric is Metric.EUCLIDEAN:  # -|a - b|² / 2 = a·b - |a|² / 2 - |b|² / 2
                     scores -= self._scale[rows, None]

@@ -66,9 +66,14 @@ def texts(found: Found, groups: Groups, row: int) -> list[str]:
         "" if fact.pixels is None else "{} × {}".format(*fact.pixels),
         "" if fact.size is None else size_text(fact.size),
         "" if changed is None else time.strftime("%Y-%m-%d %H:%M", changed),
-        f"{groups.distances[row]:.4f}",
+        distance_text(float(groups.distances[row])),
         shown(str(PurePath(reference).parent)) if reference and "://" not in reference else "",
     ]
+
+
+def distance_text(distance: float) -> str:
+    """A distance, for people: 0 is for what is the same."""
+    return "< 0.0001" if 0 < distance < 5e-5 else f"{distance:.4f}" if distance else "0"
 
 
 def size_text(size: int) -> str:

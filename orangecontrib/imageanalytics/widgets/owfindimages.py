@@ -359,10 +359,12 @@ class OWFindImages(Background):
         shown = best
         if found.question.sort_by in queries:
             shown = queries.index(found.question.sort_by)
-        caption = f"{found.similarities[row, shown]:.3f}"
-        if len(queries) > 1:
-            caption = f"{queries[best]} {found.probabilities[row, best]:.0%}, {caption}"
-        return Mark(caption, dimmed=not found.matching[row])
+        similarity = f"{found.similarities[row, shown]:.3f}"
+        dimmed = not found.matching[row]
+        if len(queries) == 1:
+            return Mark(similarity, dimmed=dimmed)
+        probability = f"{found.probabilities[row, best]:.0%}"
+        return Mark(f"{probability}, {similarity}", badge=queries[best], dimmed=dimmed)
 
     # ---- what comes out
 
