@@ -18,7 +18,7 @@ from orangecontrib.imageanalytics.widgets.web_consent import FETCH
 if TYPE_CHECKING:
     from Orange.data import Variable
 
-    from orangecontrib.imageanalytics.widgets.owduplicateimages import OWDuplicateImages
+    from orangecontrib.imageanalytics.widgets.background import Background
 
 MODES = {
     Mode.EXACT: "Exact copies",
@@ -36,7 +36,7 @@ KEEPS = {Keep.LARGEST: "The largest", Keep.OLDEST: "The oldest", Keep.FIRST: "Th
 class Panel(QObject):
     """The controls, in the order of the Tab key."""
 
-    def __init__(self, widget: OWDuplicateImages) -> None:
+    def __init__(self, widget: Background) -> None:
         super().__init__(widget)
         area = widget.controlArea
         self.image, self.mode, self.keep = Menu(), Menu(), Menu()

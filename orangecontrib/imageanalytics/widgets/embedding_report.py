@@ -8,29 +8,38 @@ from typing import TYPE_CHECKING
 from orangecontrib.imageanalytics.sources import shown
 
 if TYPE_CHECKING:
-    from orangecontrib.imageanalytics.widgets.owimageembedding import OWImageEmbedding
+    from orangecontrib.imageanalytics.models import Model
+    from orangecontrib.imageanalytics.widgets.background import Background
+    from orangecontrib.imageanalytics.widgets.embedding_run import Finished
 
 
-def report(widget: OWImageEmbedding) -> None:
-    """Say what was embedded with what, what came out, and which images were skipped and why."""
-    model = widget.panel.models.get(widget.model)
-    if model is None:
-        widget.report_paragraph("Embedder", str(widget.Error.no_such_model))
-        return
-    destination = widget.panel.destination
+def report_settings(widget: Background, attribute: str | None, model: Model, server: str) -> None:
+    """Say what is embedded, with what, and where.
+
+    Parameters
+    ----------
+    widget : Background
+        The widget whose report it is.
+    attribute : str, optional
+        The column of images.
+    model : Model
+        What embeds them.
+    server : str
+        The address that a model is asked at which runs on a server.
+    """
     widget.report_items(
         "Settings",
         [
-            ("Image attribute", widget.attribute_used or "none"),
+            ("Image attribute", attribute or "none"),
             ("Embedder", f"{model.title}, {model.dimension} numbers per image"),
             ("Trained on", model.trained_on),
-            ("Where", "this computer" if model.is_local else f"server {destination.address}"),
+            ("Where", "this computer" if model.is_local else f"server {server}"),
         ],
     )
-    done = widget.finished
-    if done is None or not widget.is_sent:
-        widget.report_paragraph("Images", widget.told)
-        return
+
+
+def report_outcome(widget: Background, done: Finished) -> None:
+    """Say what came out, and which images were skipped and why."""
     widget.report_items(
         "Images",
         [("Embedded", done.n_embedded), ("Skipped", done.n_skipped)]

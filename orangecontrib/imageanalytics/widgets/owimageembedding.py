@@ -28,7 +28,10 @@ from orangecontrib.imageanalytics.outcome import (
 from orangecontrib.imageanalytics.widgets import migration
 from orangecontrib.imageanalytics.widgets.background import Background
 from orangecontrib.imageanalytics.widgets.embedding_panel import Panel
-from orangecontrib.imageanalytics.widgets.embedding_report import report
+from orangecontrib.imageanalytics.widgets.embedding_report import (
+    report_outcome,
+    report_settings,
+)
 from orangecontrib.imageanalytics.widgets.embedding_run import Finished, Request, embed, fetch
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, named
@@ -416,7 +419,15 @@ class OWImageEmbedding(Background):
 
     def send_report(self) -> None:
         """Say what was embedded with what, and what was skipped and why."""
-        report(self)
+        model = self.panel.models.get(self.model)
+        if model is None:
+            self.report_paragraph("Embedder", str(self.Error.no_such_model))
+            return
+        report_settings(self, self.attribute_used, model, str(self.panel.destination.address))
+        if self.finished is None or not self.is_sent:
+            self.report_paragraph("Images", self.told)
+        else:
+            report_outcome(self, self.finished)
 
     @classmethod
     def migrate_settings(cls, settings: dict[str, Any], version: int | None) -> None:

@@ -19,7 +19,7 @@ from orangecontrib.imageanalytics.widgets.web_consent import FETCH
 if TYPE_CHECKING:
     from Orange.data import Variable
 
-    from orangecontrib.imageanalytics.widgets.owimageviewer import OWImageViewer
+    from orangecontrib.imageanalytics.widgets.background import Background
 
 _NO_TITLE = "File name"
 
@@ -27,7 +27,7 @@ _NO_TITLE = "File name"
 class Panel(QObject):
     """The controls, in the order of the Tab key."""
 
-    def __init__(self, widget: OWImageViewer) -> None:
+    def __init__(self, widget: Background) -> None:
         super().__init__(widget)
         area = widget.controlArea
         self.image = Menu()

@@ -28,7 +28,7 @@ from orangecontrib.imageanalytics.widgets.words_run import Match
 if TYPE_CHECKING:
     from Orange.data import Variable
 
-    from orangecontrib.imageanalytics.widgets.owfindimages import OWFindImages
+    from orangecontrib.imageanalytics.widgets.background import Background
 
 #: Wordings that CLIP's authors found to help, and none.
 TEMPLATES = ("a photo of a {}", "a photo of {}", "a drawing of a {}", "a close-up of a {}", "{}")
@@ -45,7 +45,7 @@ WEAKNESSES = (
 class Panel(QObject):
     """The controls, in the order of the Tab key."""
 
-    def __init__(self, widget: OWFindImages) -> None:
+    def __init__(self, widget: Background) -> None:
         super().__init__(widget)
         area = widget.controlArea
         self._make_words()
