@@ -134,10 +134,14 @@ class ImageEmbedder:
         image. The environment variable ORANGE_IMAGE_DOWNLOAD=1 allows it for all scripts.
     executor : concurrent.futures.Executor, optional
         Where local models run instead of processes of our own: for instance a Dask cluster,
-        through ``dask.distributed.Client.get_executor()``.
+        through ``dask.distributed.Client.get_executor()``, each worker of which has such
+        processes of its own.
     workers : int, optional
         Number of worker processes, or of workers that the executor has; by default that of the
-        cores that this process may use.
+        cores that this process may use, or of the threads of a Dask cluster.
+    shared_files : bool, optional
+        Whether the executor's workers see the files of this computer by the same paths; by
+        default, it is tried with the first file. Others are read here and sent.
     reach : web.reach.Reach, optional
         Where web images may be fetched from: by default from where the references say, but from
         no link-local address.
@@ -175,6 +179,7 @@ class ImageEmbedder:
         download: bool = False,
         executor: Executor | None = None,
         workers: int | None = None,
+        shared_files: bool | None = None,
         reach: Reach | None = None,
     ) -> None:
         self._model = models.require(model, models_folder, download=download)
@@ -187,6 +192,7 @@ class ImageEmbedder:
         self._depth = depth
         self._executor = executor
         self._workers = workers
+        self._shared_files = shared_files
         self._reach = reach
         if isinstance(cache, Cache):
             self._cache = cache
@@ -422,6 +428,7 @@ class ImageEmbedder:
             depth=self._depth,
             executor=self._executor,
             workers=self._workers,
+            shared_files=self._shared_files,
         )
 
     def _server_embedder(self) -> Embedder:

@@ -55,7 +55,7 @@ class JobEmbedder:
         What the vectors depend on besides the image.
     dimension : int
         Their length.
-    executor, workers : optional
+    executor, workers, shared_files : optional
         See `Engine`.
     """
 
@@ -67,10 +67,11 @@ class JobEmbedder:
         *,
         executor: Executor | None = None,
         workers: int | None = None,
+        shared_files: bool | None = None,
     ) -> None:
         self.fingerprint = f"{fingerprint} pixels:{pixels.VERSION}"
         self.dimension = dimension
-        self._engine = Engine(job, executor=executor, workers=workers)
+        self._engine = Engine(job, executor=executor, workers=workers, shared_files=shared_files)
 
     @property
     def lost(self) -> None:
@@ -109,9 +110,9 @@ class LocalEmbedder(JobEmbedder):
         What computes: "cpu", or a kind of GPU that the installed onnxruntime offers.
     depth : int, optional
         See `Squash`.
-    executor, workers : optional
-        See `Engine`. Without both, there are as many worker processes as cores, or as many as a
-        large network finds memory for.
+    executor, workers, shared_files : optional
+        See `Engine`. Without the first two, there are as many worker processes as cores, or as
+        many as a large network finds memory for.
 
     Attributes
     ----------
@@ -128,13 +129,21 @@ class LocalEmbedder(JobEmbedder):
         depth: int | None = None,
         executor: Executor | None = None,
         workers: int | None = None,
+        shared_files: bool | None = None,
     ) -> None:
         assert model.weights is not None
         spec = ModelSpec.of(model.weights, provider)
         job = OnnxJob(spec, replace(model.fit, depth=depth))
         if workers is None and executor is None:
             workers = _workers_for(spec)
-        super().__init__(job, spec.fingerprint, model.dimension, executor=executor, workers=workers)
+        super().__init__(
+            job,
+            spec.fingerprint,
+            model.dimension,
+            executor=executor,
+            workers=workers,
+            shared_files=shared_files,
+        )
         if depth is not None:
             self.fingerprint += f" depth:{depth}"
         if provider != "cpu":

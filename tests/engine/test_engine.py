@@ -16,8 +16,9 @@ import pytest
 
 from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.embedder import BytesTask, FileTask
-from orangecontrib.imageanalytics.engine import Engine, backlog
+from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.engine.pool import WorkerPool
+from orangecontrib.imageanalytics.engine.workers import BundleSize
 from orangecontrib.imageanalytics.outcome import ModelFileError, Reason, Skipped, WorkerError
 from tests.conftest import workers
 from tests.jobs import (
@@ -112,7 +113,8 @@ def bundles(monkeypatch) -> list[int]:
 
 @pytest.mark.parametrize("fault", [HANG, SEGFAULT])
 def test_of_images_handed_over_together_only_the_culprit_is_skipped(bundles, fault, monkeypatch):
-    monkeypatch.setattr(backlog, "_BUNDLE_TIME", 60.0)  # also where other programs slow all down
+    at_leisure = BundleSize(1, 4, 60.0)  # also where other programs slow all down
+    monkeypatch.setattr(WorkerPool, "bundle_size", at_leisure)
     engine = Engine(MeanColour(), workers=2, deadline=4)
     try:
         warm_up = [engine.submit(BytesTask(png(grey))) for grey in GREYS]

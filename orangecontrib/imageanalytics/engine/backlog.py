@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 
 from orangecontrib.imageanalytics.embedder import Result, Task
 from orangecontrib.imageanalytics.engine.memory import Memory
+from orangecontrib.imageanalytics.engine.workers import BundleSize
 
-#: Seconds that a bundle should take, so that all workers end at about the same time.
-_BUNDLE_TIME = 0.05
 #: Seconds below which it does not matter how little an image takes.
 _SHORTEST = 0.001
 
@@ -72,12 +71,12 @@ class Pace:
 
     Parameters
     ----------
-    largest : int
-        Images in a bundle, at most.
+    size : BundleSize
+        How long a bundle should take.
     """
 
-    def __init__(self, largest: int) -> None:
-        self._largest = largest
+    def __init__(self, size: BundleSize) -> None:
+        self._size = size
         self._seconds: float | None = None  # that an image takes, once known
 
     def note(self, seconds: float) -> None:
@@ -88,9 +87,10 @@ class Pace:
     @property
     def bundle(self) -> int:
         """How many images a bundle should have."""
+        size = self._size
         if self._seconds is None:
-            return 1
-        return max(1, min(self._largest, int(_BUNDLE_TIME / max(self._seconds, _SHORTEST))))
+            return size.least
+        return max(size.least, min(size.most, int(size.seconds / max(self._seconds, _SHORTEST))))
 
 
 class Backlog:
@@ -105,6 +105,8 @@ class Backlog:
 
     Attributes
     ----------
+    workers : int
+        As above; it may be changed.
     waiting : deque of Image
         Those that came, in their order.
     large : deque of Image
@@ -115,7 +117,7 @@ class Backlog:
 
     def __init__(self, memory: Memory, workers: int) -> None:
         self._memory = memory
-        self._workers = workers
+        self.workers = workers
         self.waiting: deque[Image] = deque()
         self.large: deque[Image] = deque()
         self.suspects: deque[Image] = deque()
@@ -168,7 +170,7 @@ class Backlog:
         waiting = self.waiting
         if not waiting:
             return []
-        fair_share = math.ceil(len(waiting) / self._workers)
+        fair_share = math.ceil(len(waiting) / self.workers)
         images = [waiting.popleft()]
         while (
             len(images) < min(most, fair_share)

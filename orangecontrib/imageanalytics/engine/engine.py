@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics.embedder import Result, Task
-from orangecontrib.imageanalytics.engine import machine
+from orangecontrib.imageanalytics.engine import cluster, machine
 from orangecontrib.imageanalytics.engine.backlog import Image
 from orangecontrib.imageanalytics.engine.executor import GivenExecutor
 from orangecontrib.imageanalytics.engine.memory import SHARE, Memory
@@ -32,6 +32,13 @@ _log = logging.getLogger(__name__)
 DEADLINE = 60.0
 
 
+def _cores() -> int:
+    import loky
+
+    found: int = loky.cpu_count()
+    return found
+
+
 class Engine:
     """Does a job with each image that is submitted.
 
@@ -40,10 +47,14 @@ class Engine:
     job : Job
         What to do with each image.
     workers : int, optional
-        Number of worker processes; all cores that this process may use by default.
+        Number of worker processes; all cores that this process may use by default, or the
+        threads of a Dask cluster's workers.
     executor : concurrent.futures.Executor, optional
         Where to run instead of processes of our own, such as a Dask client's `get_executor()`.
-        It isolates and restarts as it can; files are read here and sent as bytes.
+        A worker of Dask runs images in processes of its own; others isolate as they can.
+    shared_files : bool, optional
+        Whether the executor's workers see the files of this computer by the same paths; by
+        default, it is tried with the first one. If not, files are read here and sent.
     deadline : float
         Seconds that one image may be worked on.
     budget : int, optional
@@ -57,24 +68,22 @@ class Engine:
         *,
         workers: int | None = None,
         executor: Executor | None = None,
+        shared_files: bool | None = None,
         deadline: float = DEADLINE,
         budget: int | None = None,
     ) -> None:
-        if workers is None:
-            import loky
-
-            workers = loky.cpu_count()
         if budget is None:
             budget = int(SHARE * machine.memory())
         self._events: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._workers: Workers = (
-            WorkerPool(workers, self)
-            if executor is None
-            else GivenExecutor(executor, workers, deadline)
-        )
-        self._supervisor = Supervisor(
-            job, self._workers, Memory.divided(budget, workers), deadline, self._events.put
-        )
+        self._workers: Workers
+        if executor is None:
+            self._workers = WorkerPool(workers or _cores(), self)
+        elif cluster.is_cluster(executor):
+            self._workers = cluster.Cluster(executor, workers, deadline, shared_files)
+        else:
+            self._workers = GivenExecutor(executor, workers or _cores(), deadline, shared_files)
+        memory = Memory.divided(budget, self._workers.count)
+        self._supervisor = Supervisor(job, self._workers, memory, deadline, self._events.put)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 

@@ -1,39 +1,55 @@
-"""An executor that was given, such as a Dask cluster's: it isolates and restarts as it can.
+"""An executor that was given, such as a cluster's: it isolates and restarts as it can.
 
-Its workers need not see the files of this computer, so these are read here and sent: in threads of
-their own, as a network drive that hangs must hold nothing else up. What we cannot do is to end one
-of its workers. An image that takes too long is left behind by the worker itself (`work_in_time`).
+Where its workers see the files of this computer, paths are sent; it is tried with the first file.
+What a worker sees otherwise than we do (not at all, or in another state) is read here and sent: in
+threads of their own, as a network drive that hangs must hold nothing else up. What we cannot do is
+to end a worker. An image that takes too long is left behind by the worker itself (`work_in_time`).
 """
 
 from __future__ import annotations
 
 import os
-from concurrent.futures import BrokenExecutor, Executor, Future
+import threading
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
 from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, Result, Task
 from orangecontrib.imageanalytics.engine import worker
 from orangecontrib.imageanalytics.engine.faults import told
-from orangecontrib.imageanalytics.engine.workers import Handed, Mishap
-from orangecontrib.imageanalytics.outcome import EmbeddingError, Skipped, WorkerError
+from orangecontrib.imageanalytics.engine.workers import BundleSize, Handed, Mishap
+from orangecontrib.imageanalytics.outcome import EmbeddingError, Reason, Skipped, WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from orangecontrib.imageanalytics.engine.worker import Job, Postponed
 
-    #: What an executor is given: itself, why there is nothing to send, or bytes and their file.
-    Portable = tuple[Task | Skipped, os.stat_result | None]
+    #: What an executor is given: itself, why there is nothing to send, or how its file is here.
+    Portable: TypeAlias = tuple[Task | Skipped, os.stat_result | None]
+    Answer: TypeAlias = tuple[list[Result | Postponed], float]
+
+#: Seconds between two times of change that are one: FAT keeps even seconds only.
+_SAME_TIME = 2.0
+#: Seconds that others wait to hear whether workers see our files, until they are sent whole.
+_PATIENCE = 5.0
 
 
-class _Sending(Future["list[Result | Postponed]"]):
-    """What was handed over, in three steps: read here, worked on there, received."""
+class Sending(Future["list[Result | Postponed]"]):
+    """What was handed over, in three steps: made ready here, worked on there, received."""
 
-    working: Future[list[Result | Postponed]] | None = None  # once it has been read
-    is_given_up = False
+    def __init__(self, job: Job, tasks: Sequence[Task], allowance: int, most: int) -> None:
+        super().__init__()
+        self.job = job
+        self.tasks = tasks
+        self.memory = (allowance, most)
+        self.results: dict[int, Result | Postponed] = {}  # by the place of their task
+        self.is_being_read = True
+        self.working: Future[Answer] | None = None
+        self.seconds: float | None = None
+        self.is_given_up = False
 
 
 class GivenExecutor:
@@ -47,16 +63,34 @@ class GivenExecutor:
         How many workers it has.
     deadline : float
         Seconds that an image may be worked on.
+    shared_files : bool, optional
+        Whether its workers see the files of this computer by their paths; tried by default.
     """
 
-    largest_bundle = 1
+    #: A task of a cluster costs 1 to 4 ms, of the scheduler and of whoever waits for it.
+    bundle_size = BundleSize(4, 16, 0.2)
 
-    def __init__(self, executor: Executor, count: int, deadline: float) -> None:
-        self.count = count
+    def __init__(
+        self,
+        executor: Executor,
+        count: int,
+        deadline: float,
+        shared_files: bool | None = None,
+    ) -> None:
         self._executor = executor
+        self._count = count
         self._deadline = deadline
+        self._trusts_paths = shared_files is True
+        self._shared = shared_files  # None until it has been tried
+        self._trying = threading.Lock()  # held by the one that has been chosen for it
+        self._tried = threading.Event()
         self._readers = DaemonThreads("image reader")
-        self._under_way: set[_Sending] = set()
+        self._under_way: set[Sending] = set()
+
+    @property
+    def count(self) -> int:
+        """How many workers it has."""
+        return self._count
 
     def start(self, job: Job) -> Future[None]:
         """Give a future that is done: a worker gets ready with its first image."""
@@ -65,50 +99,132 @@ class GivenExecutor:
         return ready
 
     def submit(self, job: Job, tasks: Sequence[Task], allowance: int, most: int) -> Handed:
-        """Read what is in files, and hand all over to the executor."""
-        sending = _Sending()
+        """Make what is in files ready to be sent, and hand all over to the executor."""
+        sending = Sending(job, tasks, allowance, most)
         self._under_way.add(sending)
         sending.add_done_callback(self._under_way.discard)
-
-        def send() -> None:
-            try:
-                self._send(sending, list(map(_portable, tasks)), job, allowance, most)
-            except BaseException as error:
-                sending.set_exception(error)
-
+        places = range(len(tasks))
         if any(isinstance(task, FileTask) for task in tasks):
-            self._readers.submit(send)
+            self._readers.submit(self._send, sending, places, self._portable)
         else:
-            send()
+            self._send(sending, places, self._portable)
         return sending
 
+    def _run(self, sending: Sending, tasks: list[Task]) -> Future[Answer]:
+        """Have tasks worked on by the executor."""
+        return self._executor.submit(
+            worker.work_in_time, self._deadline, sending.job, tasks, *sending.memory
+        )
+
     def _send(
-        self, sending: _Sending, read: list[Portable], job: Job, allowance: int, most: int
+        self, sending: Sending, places: Iterable[int], portable: Callable[[Task], Portable]
     ) -> None:
-        tasks = [task for task, _ in read if not isinstance(task, Skipped)]
-        if not tasks or sending.is_given_up:
-            sending.set_result(_merged(read, []))
-            return
+        """Send the tasks at some places; what goes wrong is the future's."""
         try:
-            sending.working = self._executor.submit(
-                worker.work_in_time, self._deadline, job, tasks, allowance, most
-            )
+            sent: dict[int, Portable] = {}
+            for place in places:
+                task, stat = portable(sending.tasks[place])
+                if isinstance(task, Skipped):
+                    sending.results[place] = Result(task)
+                else:
+                    sent[place] = task, stat
+            if not sent or sending.is_given_up:
+                _conclude(sending)
+                return
+            try:
+                working = self._run(sending, [task for task, _ in sent.values()])  # type: ignore[misc]
+            except Exception as error:
+                raise _broken(error) from error
+            sending.working = working
+            sending.is_being_read = False
+            working.add_done_callback(lambda done: self._receive(sending, sent, done))
+            if sending.is_given_up:
+                working.cancel()
+        except BaseException as error:
+            sending.set_exception(error)
+
+    def _receive(
+        self, sending: Sending, sent: dict[int, Portable], working: Future[Answer]
+    ) -> None:
+        """Put each result in its place; what the worker saw otherwise is sent from here."""
+        try:
+            results, seconds = _answer(working)
+            sending.seconds = seconds + (sending.seconds or 0)
+            again = []
+            for (place, (task, stat)), result in zip(sent.items(), results, strict=True):
+                if isinstance(result, Result):
+                    if isinstance(task, FileTask) and not self._is_of(stat, result):
+                        again.append(place)
+                        continue
+                    result = replace(result, stat=stat)
+                sending.results[place] = result
+            if again:
+                self._readers.submit(self._send, sending, again, self._read_in_time)
+            else:
+                _conclude(sending)
+        except BaseException as error:
+            sending.set_exception(error)
+
+    # ---- whether workers see our files
+
+    def _portable(self, task: Task) -> Portable:
+        """Make a task one that a worker can do."""
+        if not isinstance(task, FileTask) or not self._is_shared(task.path):
+            return _read(task)
+        try:
+            return task, os.stat(task.path)  # noqa: PTH116 (a str, for each image)
+        except (OSError, ValueError):
+            return _read(task)  # which says what is wrong with it
+
+    def _is_shared(self, path: str) -> bool:
+        if self._shared is None:
+            if self._trying.acquire(blocking=False):
+                self._try(path)
+            self._tried.wait(min(_PATIENCE, self._deadline / 2))
+        return self._shared is True
+
+    def _try(self, path: str) -> None:
+        """Let a worker read a file that is here; what is on its way meanwhile is sent whole."""
+        ours = worker.hash_file(path)
+        if isinstance(ours.payload, Skipped):  # it is not the one to try it with
+            self._trying.release()
+            return
+
+        def conclude(trial: Future[Result]) -> None:
+            failed = trial.cancelled() or trial.exception() is not None
+            self._shared = not failed and trial.result().content == ours.content
+            self._tried.set()
+
+        try:
+            trial = self._executor.submit(worker.hash_file, path)
         except Exception as error:
             raise _broken(error) from error
+        trial.add_done_callback(conclude)
 
-        def received(working: Future[list[Result | Postponed]]) -> None:
-            try:
-                sending.set_result(_merged(read, _results(working)))
-            except BaseException as error:
-                sending.set_exception(error)
+    def _read_in_time(self, task: Task) -> Portable:
+        reading = self._readers.submit(_read, task)
+        if wait([reading], timeout=self._deadline).done:
+            return reading.result()
+        return worker.skipped_after(self._deadline), None
 
-        sending.working.add_done_callback(received)
-        if sending.is_given_up:
-            sending.working.cancel()
+    def _is_of(self, ours: os.stat_result | None, result: Result) -> bool:
+        """Whether a worker has read the file that is here: with these words, or in this state."""
+        theirs = result.stat
+        if self._trusts_paths or ours is None:
+            return True
+        if theirs is None:
+            return isinstance(result.payload, Skipped) and result.payload.reason is Reason.CRASHED
+        return ours.st_size == theirs.st_size and abs(ours.st_mtime - theirs.st_mtime) <= _SAME_TIME
+
+    # ---- what takes too long
 
     def timed(self, handed: Iterable[Handed]) -> Iterable[Handed]:
         """Give those that are being read: a worker sees to its own time."""
-        return [one for one in handed if isinstance(one, _Sending) and one.working is None]
+        return [one for one in handed if isinstance(one, Sending) and one.is_being_read]
+
+    def seconds(self, handed: Handed) -> float | None:
+        """Tell how long a worker was at it."""
+        return handed.seconds if isinstance(handed, Sending) else None
 
     def has_died(self) -> bool:
         """Say no: an executor tells by its futures."""
@@ -117,7 +233,7 @@ class GivenExecutor:
     def give_up(self, overdue: Iterable[Handed]) -> bool:
         """Let go of what takes too long; all else goes on."""
         for one in overdue:
-            if isinstance(one, _Sending):
+            if isinstance(one, Sending):
                 one.is_given_up = True
                 if one.working is not None:
                     one.working.cancel()
@@ -128,7 +244,7 @@ class GivenExecutor:
         self.give_up(list(self._under_way))
 
 
-def _portable(task: Task) -> Portable:
+def _read(task: Task) -> Portable:
     """Make a task independent of this computer's files."""
     if not isinstance(task, FileTask):
         return task, None
@@ -136,7 +252,12 @@ def _portable(task: Task) -> Portable:
     return (read, None) if isinstance(read, Skipped) else (BytesTask(read[0], task.fit), read[1])
 
 
-def _results(working: Future[list[Result | Postponed]]) -> list[Result | Postponed]:
+def _conclude(sending: Sending) -> None:
+    """Give the results in the order of their tasks; none if it was given up before."""
+    sending.set_result([sending.results[place] for place in sorted(sending.results)])
+
+
+def _answer(working: Future[Answer]) -> Answer:
     """Give what the executor has returned, or raise what `Workers.submit` says."""
     if working.cancelled():
         raise Mishap("the executor has cancelled it")
@@ -152,16 +273,3 @@ def _results(working: Future[list[Result | Postponed]]) -> list[Result | Postpon
 
 def _broken(error: BaseException) -> WorkerError:
     return WorkerError(f"The executor that was given is broken: {told(error)}")
-
-
-def _merged(read: list[Portable], results: list[Result | Postponed]) -> list[Result | Postponed]:
-    """Put each result in its place, with the state of the file that was read here."""
-    remaining = iter(results)
-    merged: list[Result | Postponed] = []
-    for task, stat in read:
-        if isinstance(task, Skipped):
-            merged.append(Result(task))
-            continue
-        result = next(remaining)
-        merged.append(replace(result, stat=stat) if isinstance(result, Result) else result)
-    return merged

@@ -13,6 +13,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from orangecontrib.imageanalytics.engine import worker
+from orangecontrib.imageanalytics.engine.workers import BundleSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -64,19 +65,24 @@ class WorkerPool:
         What is to be closed when the interpreter exits.
     """
 
-    largest_bundle = 4  # one by one, each image costs 0.5 ms more
+    bundle_size = BundleSize(1, 4, 0.05)  # one by one, each image costs 0.5 ms more
 
     def __init__(self, count: int, owner: Closable) -> None:
-        self.count = count
+        self._count = count
         self._owner = owner
         self._executor: Any = None  # loky's, while it runs
+
+    @property
+    def count(self) -> int:
+        """Number of processes."""
+        return self._count
 
     def start(self, job: Preparation) -> Future[None]:
         """Start the processes, and make one ready for the job."""
         import loky
 
         self._executor = loky.ProcessPoolExecutor(
-            max_workers=self.count,
+            max_workers=self._count,
             timeout=IDLE,
             initializer=worker.start,
             initargs=(os.getpid(),),
@@ -98,7 +104,10 @@ class WorkerPool:
 
     def timed(self, handed: Iterable[Handed]) -> Iterable[Handed]:
         """Give those that the processes are busy with."""
-        return itertools.islice(handed, self.count)
+        return itertools.islice(handed, self._count)
+
+    def seconds(self, handed: Handed) -> None:
+        """Nothing: the time since it was timed is its own."""
 
     def has_died(self) -> bool:
         """Whether one has died, which loky does not notice while it reads half a message."""

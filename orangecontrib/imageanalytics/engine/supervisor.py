@@ -105,7 +105,7 @@ class Supervisor:
 
         self._backlog = Backlog(memory, workers.count)
         self._handed: dict[Handed, Bundle] = {}  # oldest first
-        self._pace = Pace(workers.largest_bundle)
+        self._pace = Pace(workers.bundle_size)
 
     @property
     def capacity(self) -> int:
@@ -137,6 +137,7 @@ class Supervisor:
             return
         if len(self._handed) > _REFILL * self._workers.count:
             return
+        self._backlog.workers = self._workers.count
         while len(self._handed) < AT_HAND * self._workers.count:
             first_ones = [bundle.images[0] for bundle in self._handed.values()]
             images = self._backlog.next_bundle(first_ones, self._pace.bundle)
@@ -203,7 +204,7 @@ class Supervisor:
             self._state = State.READY
         self._mark_at_work()
         if error is None:
-            self._settle(bundle, handed.result())
+            self._settle(bundle, handed.result(), self._workers.seconds(handed))
         elif isinstance(error, Mishap):
             if self._is_of_one(bundle):
                 self._blame(bundle.images[0], str(error), self._backlog.put_back)
@@ -212,7 +213,9 @@ class Supervisor:
                 _fail(image, faults.as_embedding_error(error))
             self.stop(error)
 
-    def _settle(self, bundle: Bundle, results: list[Result | Postponed]) -> None:
+    def _settle(
+        self, bundle: Bundle, results: list[Result | Postponed], taken: float | None
+    ) -> None:
         postponed = 0
         for image, result in zip(bundle.images, results, strict=True):
             if isinstance(result, Postponed):
@@ -220,8 +223,10 @@ class Supervisor:
                 self._backlog.postpone(image, result.cost)
             else:
                 image.future.set_result(result)
-        if bundle.since is not None and bundle.is_timed and not postponed:
-            self._pace.note((time.monotonic() - bundle.since) / len(bundle.images))
+        if taken is None and bundle.since is not None and bundle.is_timed:
+            taken = time.monotonic() - bundle.since
+        if taken is not None and not postponed:
+            self._pace.note(taken / len(bundle.images))
 
     def _is_of_one(self, bundle: Bundle) -> bool:
         """Whether a bundle's trouble is one image's; else each of them is tried by itself."""

@@ -139,16 +139,23 @@ _threads = DaemonThreads("image worker")
 
 def work_in_time(
     deadline: float, job: Job, tasks: Sequence[Task], allowance: int, most: int
-) -> list[Result | Postponed]:
+) -> tuple[list[Result | Postponed], float]:
     """Do `work_all` in a process that is not ours to kill, and leave behind what takes too long.
 
     Parameters
     ----------
     deadline : float
         Seconds that each image may take. One that hangs keeps its thread for good.
+
+    Returns
+    -------
+    list of (Result or Postponed), float
+        One for each task, and the seconds that all took.
     """
     prepare(job)  # not the image's time
-    return [_in_time(deadline, job, task, allowance, most) for task in tasks]
+    began = time.monotonic()
+    results = [_in_time(deadline, job, task, allowance, most) for task in tasks]
+    return results, time.monotonic() - began
 
 
 def _in_time(deadline: float, *arguments: Any) -> Result | Postponed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from orangecontrib.imageanalytics.embedder import Result, Task
@@ -17,19 +18,38 @@ class Mishap(Exception):
     """What was handed over at once has failed, and nothing beside it; trying again may help."""
 
 
+@dataclass(frozen=True, slots=True)
+class BundleSize:
+    """How many images are worth handing over at once.
+
+    Attributes
+    ----------
+    least, most : int
+        Never fewer or more, while there are enough.
+    seconds : float
+        How long they should take: short, so that all workers end at about the same time; long
+        enough, for each hand-over costs something.
+    """
+
+    least: int
+    most: int
+    seconds: float
+
+
 class Workers(Protocol):
     """Some workers, started and ended together; all methods are for the supervising thread.
 
     Attributes
     ----------
-    count : int
-        How many they are.
-    largest_bundle : int
-        How many tasks are worth handing over at once, at most.
+    bundle_size : BundleSize
+        How many tasks are worth handing over at once.
     """
 
-    count: int
-    largest_bundle: int
+    bundle_size: BundleSize
+
+    @property
+    def count(self) -> int:
+        """How many they are; those of a cluster come and go."""
 
     def start(self, job: Job) -> Future[Any]:
         """Start them; the future is done when one of them is ready for the job."""
@@ -42,7 +62,7 @@ class Workers(Protocol):
         job : Job
             What to do with each.
         tasks : sequence of Task
-            Not more than `largest_bundle`.
+            Not more than `bundle_size.most`.
         allowance : int
             Bytes that decoding each may take; what takes more is `Postponed`.
         most : int
@@ -63,6 +83,9 @@ class Workers(Protocol):
 
     def timed(self, handed: Iterable[Handed]) -> Iterable[Handed]:
         """Choose, from what was handed over (oldest first), that of which the time is running."""
+
+    def seconds(self, handed: Handed) -> float | None:
+        """Tell how long a worker was at it, if it has told; else our own clock must do."""
 
     def has_died(self) -> bool:
         """Whether one of them has died, and nothing has told so."""
