@@ -21,6 +21,7 @@ from orangecontrib.imageanalytics.thumbnails import (
     Thumbnails,
     step_for,
 )
+from orangecontrib.imageanalytics.thumbnails.encoding import encode
 from tests import awkward
 from tests.jobs import DiesAtStart
 from tests.web_server import WebServer, answer
@@ -208,6 +209,13 @@ def test_memory_holds_but_what_is_under_way(tmp_path):
             next(outcomes)
         assert len(taken) < 100
         outcomes.close()
+
+
+def test_transparent_thumbnails_are_decoded_while_pillow_knows_no_format(monkeypatch):
+    """As in a thread, while another one loads Pillow's formats."""
+    data = encode(np.zeros((8, 9, 4), np.uint8))
+    monkeypatch.setattr(Image, "ID", [])
+    assert Thumbnail(data, 9, 8, len(data)).pixels().shape == (8, 9, 4)
 
 
 class Wishes:

@@ -63,9 +63,11 @@ class Thumbnail:
 
             pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(self.data)
             return pixels
-        from PIL import Image
+        # Not Image.open: while another thread loads Pillow's formats, it takes a WebP for
+        # whatever has been loaded so far.
+        from PIL.WebPImagePlugin import WebPImageFile
 
-        return np.array(Image.open(io.BytesIO(self.data)).convert("RGBA"))
+        return np.array(WebPImageFile(io.BytesIO(self.data)).convert("RGBA"))
 
     def to_blob(self) -> bytes:
         """Write it as it is kept in the cache."""
