@@ -16,6 +16,8 @@ def as_sets(labels):
 def either_way(request, monkeypatch):
     if request.param == "pairs only":
         monkeypatch.setattr(grouping, "_DENSE", 0)
+    else:
+        monkeypatch.setattr(grouping, "_FEW", 0)
 
 
 @pytest.fixture

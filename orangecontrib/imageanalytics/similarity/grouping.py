@@ -29,10 +29,15 @@ if TYPE_CHECKING:
 
     Merge = tuple[int, int, float]  # two members, one of either group, and the distance
 
-#: Vectors that hang together up to which all distances between them are held: 100 MB, twice.
-_DENSE = 5000
-#: Pairs among more vectors than that: 250 bytes each.
-_SPARSE = 1_000_000
+#: Pairs up to which they are joined one by one: SciPy takes 1 ms to begin.
+_FEW = 500
+#: Vectors that hang together up to which all distances between them are held: 16 MB, twice. SciPy
+#: lets no other thread run while it joins them, which takes 30 ms then.
+_DENSE = 2000
+#: Pairs among more vectors than that: 250 bytes and 10 µs each.
+_SPARSE = 300_000
+#: Pairs in all; parting more takes SciPy 0.1 s, in which no other thread runs.
+_MOST = 2_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +158,7 @@ def group(
     """
     matrix = as_matrix(vectors)
     originals, copies, of = _identical(matrix)
-    pairs = pairs_within(matrix, distance, metric, callback, among=originals)
+    pairs = pairs_within(matrix, distance, metric, callback, _MOST, originals)
     return tree_of(len(matrix), pairs, exact=(of, copies))
 
 
@@ -246,7 +251,8 @@ def _linked(part: Pairs) -> list[Merge]:
         return [(int(part.first[0]), int(part.second[0]), float(part.distances[0]))]
     members = np.union1d(part.first, part.second)
     first, second = np.searchsorted(members, part.first), np.searchsorted(members, part.second)
-    link: Callable[..., Sequence[Merge]] = _dense if len(members) <= _DENSE else _sparse
+    is_dense = len(part.first) > _FEW and len(members) <= _DENSE
+    link: Callable[..., Sequence[Merge]] = _dense if is_dense else _sparse
     merges = link(len(members), first, second, part.distances)
     return [(int(members[one]), int(members[other]), height) for one, other, height in merges]
 
@@ -284,13 +290,11 @@ def _sparse(
     them is known; what joins them has one to what both had one to.
     """
     near: list[dict[int, float]] = [{} for _ in range(count)]
-    heap = []
-    for one, other, distance in zip(
-        first.tolist(), second.tolist(), distances.tolist(), strict=True
-    ):
+    order = np.lexsort((second, first, distances))  # what is sorted is a heap
+    columns = (column[order].tolist() for column in (distances, first, second))
+    heap = list(zip(*columns, strict=True))
+    for distance, one, other in heap:
         near[one][other] = near[other][one] = distance
-        heap.append((distance, one, other))
-    heapq.heapify(heap)
     found: list[Merge] = []
     while heap:
         height, one, other = heapq.heappop(heap)
