@@ -1,0 +1,169 @@
+"""Vectors to points of a plane, so that alike ones lie close together; the same in every run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Is told how much is done, 0 to 1; what it raises ends the work.
+Tick = Callable[[float], object]
+
+#: Neighbours that t-SNE looks at, as van der Maaten and Hinton (2008) recommend (5 to 50), and
+#: openTSNE's default.
+PERPLEXITY = 30.0
+#: Principal components that t-SNE works on: van der Maaten and Hinton (2008) reduced to 30,
+#: openTSNE's guide to 50.
+COMPONENTS = 50
+#: Vectors of which fewer make t-SNE meaningless: three neighbours and a perplexity above 1.
+FEWEST_FOR_TSNE = 6
+#: Above so many, MDS takes minutes: each of its steps looks at all pairs.
+MOST_FOR_MDS = 1000
+
+#: Steps of t-SNE with clusters pulled together, and those after (openTSNE's schedule is 250 + 500;
+#: the order of the plane hardly changes in the last ones).
+_EARLY, _LATE = 200, 300
+_EARLY_EXAGGERATION = 12.0
+_STEPS_BETWEEN_TICKS = 10
+_SEED = 0
+
+
+def pca(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Project on the two directions in which the vectors differ most.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (N, D)
+        Finite numbers.
+
+    Returns
+    -------
+    ndarray of shape (N, 2), float64
+        Zeros where there is no (second) direction.
+    """
+    return _components(vectors, 2)
+
+
+def mds(vectors: NDArray[np.floating], tick: Tick = lambda done: None) -> NDArray[np.float64]:
+    """Keep all distances as well as a plane allows: metric MDS by SMACOF, from the PCA's start.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (N, D)
+        Finite numbers; their Euclidean distances are kept. N is at most `MOST_FOR_MDS`.
+    tick : callable
+        Called between the steps.
+
+    Returns
+    -------
+    ndarray of shape (N, 2), float64
+
+    References
+    ----------
+    De Leeuw, J. (1977). Applications of convex analysis to multidimensional scaling: the Guttman
+    transform, iterated until the stress falls by less than a thousandth.
+    """
+    from scipy.spatial.distance import cdist
+
+    points = pca(vectors)
+    wanted = cdist(vectors, vectors)
+    count, steps = len(points), 300
+    stress = np.inf
+    for step in range(steps):
+        tick(step / steps)
+        have = cdist(points, points)
+        before, stress = stress, float(((have - wanted) ** 2).sum())
+        if before - stress < 1e-3 * stress:
+            break
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(have > 0, wanted / have, 0.0)
+        points = (ratio.sum(axis=1, keepdims=True) * points - ratio @ points) / count
+    tick(1.0)
+    return points
+
+
+def tsne(vectors: NDArray[np.floating], tick: Tick = lambda done: None) -> NDArray[np.float64]:
+    """Keep neighbours together: t-SNE by cosine, from the PCA's start.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (N, D)
+        Finite numbers.
+    tick : callable
+        Called every ten steps.
+
+    Returns
+    -------
+    ndarray of shape (N, 2), float64
+        That of the PCA, if there are fewer than `FEWEST_FOR_TSNE` vectors, or all are the same.
+
+    References
+    ----------
+    van der Maaten, L., & Hinton, G. (2008). Visualizing data using t-SNE. JMLR 9. The start and the
+    step size: Kobak, D., & Berens, P. (2019). The art of using t-SNE for single-cell
+    transcriptomics. Nature Communications 10.
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    directions = vectors / np.where(lengths > 0, lengths, 1)
+    reduced = _components(directions, COMPONENTS)
+    if len(vectors) < FEWEST_FOR_TSNE or not reduced.any():
+        return reduced[:, :2]
+    return _embedded(reduced, tick)
+
+
+def to_unit_square(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Stretch points to fill the square from 0 to 1; all in the middle where they do not differ."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    span = high - low
+    flat = span <= 0
+    scaled = (points - low) / np.where(flat, 1, span)
+    return np.where(flat, 0.5, scaled).astype(np.float64)
+
+
+def _components(vectors: NDArray[np.floating], number: int) -> NDArray[np.float64]:
+    """Give the first principal components, at least two columns of them."""
+    from sklearn.utils.extmath import randomized_svd
+
+    centred = vectors - vectors.mean(axis=0, dtype=np.float64).astype(vectors.dtype)
+    known = min(number, min(centred.shape))
+    components = np.zeros((len(vectors), max(known, 2)))
+    if known and centred.any():
+        left, values, _ = randomized_svd(centred, known, n_iter=4, random_state=_SEED)
+        components[:, :known] = left * values
+    return components
+
+
+def _embedded(reduced: NDArray[np.float64], tick: Tick) -> NDArray[np.float64]:
+    from openTSNE import TSNEEmbedding, affinity, initialization
+
+    perplexity = min(PERPLEXITY, (len(reduced) - 1) / 3)
+    affinities = affinity.PerplexityBasedNN(
+        reduced, perplexity, method="exact", n_jobs=-1, random_state=_SEED
+    )
+    start = initialization.rescale(reduced[:, :2])
+    embedding = TSNEEmbedding(
+        start, affinities, negative_gradient_method="bh", n_jobs=-1, random_state=_SEED
+    )
+    done = 0
+
+    def report(iteration: int, error: float, embedding: object) -> None:
+        tick((done + iteration) / (_EARLY + _LATE))
+
+    watched = {"callbacks": [report], "callbacks_every_iters": _STEPS_BETWEEN_TICKS}
+    for steps, exaggeration in ((_EARLY, _EARLY_EXAGGERATION), (_LATE, 1.0)):
+        embedding = embedding.optimize(steps, exaggeration=exaggeration, **watched)
+        done += steps
+    tick(1.0)
+    return np.array(embedding)
+
+
+#: The ways to lay vectors out on a plane, by the names that people know.
+METHODS: dict[str, Callable[[NDArray[np.floating], Tick], NDArray[np.float64]]] = {
+    "t-SNE": tsne,
+    "MDS": mds,
+    "PCA": lambda vectors, tick: pca(vectors),
+}
