@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from Orange.data import Table
+    from Orange.data import Table, Variable
 
 __all__ = ["AllColumnsRemovedError", "ImageGrid", "TooFewCellsError", "features"]
 
@@ -44,9 +44,9 @@ def features(data: Table) -> NDArray[np.float32]:
     AllColumnsRemovedError
         A ValueError: no column is left.
     """
-    columns = [data.domain.index(column) for column in tables.embedding_columns(data.domain)]
+    columns = tables.embedding_columns(data)
     is_embedding = bool(columns)
-    values = np.asarray(data.X[:, columns] if is_embedding else data.X, np.float32)
+    values = _values(data, columns).astype(np.float32)
     values = np.where(np.isfinite(values), values, np.nan)
     known = ~np.isnan(values).all(axis=0) if len(values) else np.zeros(values.shape[1], bool)
     if not known.any():
@@ -59,6 +59,27 @@ def features(data: Table) -> NDArray[np.float32]:
         spread = values.std(axis=0)
         values = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)
     return np.ascontiguousarray(values, np.float32)
+
+
+def _values(data: Table, columns: list[Variable]) -> NDArray[np.floating]:
+    """Give some columns of a table, or all of its features if none are named."""
+    indices = [data.domain.index(column) for column in columns]
+    if any(index < 0 for index in indices):  # among the metas
+        return np.column_stack([data.get_column(column) for column in columns]).astype(float)
+    values = data.X[:, indices] if indices else data.X
+    return values.toarray() if hasattr(values, "toarray") else np.asarray(values)
+
+
+def _missing_row(data: Table) -> Table:
+    """Make a row of missing values for a table."""
+    domain = data.domain
+    metas = np.array([[column.Unknown for column in domain.metas]], object)
+    return type(data).from_numpy(
+        domain,
+        np.full((1, len(domain.attributes)), np.nan),
+        np.full((1, len(domain.class_vars)), np.nan),
+        metas,
+    )
 
 
 class ImageGrid:
@@ -87,8 +108,8 @@ class ImageGrid:
         The row of the table in each cell, row by row; -1 where a cell is empty.
     assignments : ndarray of shape (N, 2), float64
         Column and row of each picture.
-    image_list : list of Instance or None
-        The table's rows in the order of the cells; None where a cell is empty.
+    image_list : Table of size_y * size_x rows
+        The table's rows in the order of the cells; one of missing values where a cell is empty.
 
     Raises
     ------
@@ -114,13 +135,13 @@ class ImageGrid:
                 f"There is no method {method!r} to lay pictures out; there are {known}."
             )
         self.data = data
-        points = arrangement.METHODS[method](features(data), tick)
+        points = arrangement.lay_out(features(data), method, tick)
         self.norm_data = arrangement.to_unit_square(points)
         self.size_x = self.size_y = 0
         self.cost = 0.0
         self.grid_indices: NDArray[np.intp] = np.empty(0, np.intp)
         self.assignments: NDArray[np.float64] = np.empty((0, 2))
-        self.image_list: list[Any] = []
+        self.image_list = data[:0]
 
     def process(self, size_x: int = 0, size_y: int = 0) -> None:
         """Give each picture a cell.
@@ -134,6 +155,8 @@ class ImageGrid:
         ------
         TooFewCellsError
             A ValueError: there are more pictures than cells.
+        ValueError
+            There are less than no columns or rows.
         """
         count = len(self.data)
         grid = Grid(size_y, size_x) if size_x and size_y else Grid.for_count(count)
@@ -143,7 +166,13 @@ class ImageGrid:
         self.grid_indices = np.full(grid.size, -1, np.intp)
         self.grid_indices[cells] = np.arange(count)
         self.assignments = np.stack([cells % grid.columns, cells // grid.columns], 1).astype(float)
-        self.image_list = self.order_to_grid(self.data)
+        self.image_list = self._in_cells()
+
+    def _in_cells(self) -> Table:
+        if (self.grid_indices >= 0).all():
+            return self.data[self.grid_indices]
+        with_missing = type(self.data).concatenate([self.data, _missing_row(self.data)])
+        return with_missing[np.where(self.grid_indices < 0, len(self.data), self.grid_indices)]
 
     def order_to_grid(self, data: Sequence[Any]) -> list[Any]:
         """Put what belongs to the pictures in the order of the cells.
