@@ -28,6 +28,7 @@ WIDGETS = {
     "Save Images": "owsaveimages.OWSaveImages",
     "Image Viewer": "owimageviewer.OWImageViewer",
     "Image Embedding": "owimageembedding.OWImageEmbedding",
+    "Image Grid": "owimagegrid.OWImageGrid",
     "Duplicate Images": "owduplicateimages.OWDuplicateImages",
     "Find Images by Words": "owfindimages.OWFindImages",
 }

@@ -104,7 +104,7 @@ def prepare(request: Request, run: Run) -> Shown:
     table = request.table
     references = tables.references(table, request.image, request.folder)
     titles = _titles(table, request, references)
-    values = _texts(table, table.domain[request.image])
+    values = texts(table, table.domain[request.image])
     run.check()
     present = np.array([reference is not None for reference in references], bool)
     selected = request.selected
@@ -197,7 +197,7 @@ def embedding(table: Table) -> Any:
 
 def _titles(table: Table, request: Request, references: list[str | None]) -> list[str]:
     if request.title is not None:
-        return _texts(table, table.domain[request.title])
+        return texts(table, table.domain[request.title])
     return [file_name(reference) for reference in references]
 
 
@@ -213,7 +213,7 @@ def file_name(reference: str | None) -> str:
     return reference.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
 
 
-def _texts(table: Table, variable: Variable) -> list[str]:
+def texts(table: Table, variable: Variable) -> list[str]:
     """Write a column's values as people read them, empty where they are missing."""
     values = table.get_column(variable)
     if variable.is_string:

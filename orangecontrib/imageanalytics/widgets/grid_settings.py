@@ -1,0 +1,96 @@
+"""Settings of Image Grid in workflows: those of the public add-on put into ours, garbage out.
+
+Orange3-ImageAnalytics (to 0.13) stored `cell_fit` ("Resize", or the index of Resize and Crop),
+`columns`, `rows`, `imageSize`, `label_selected`, `auto_update` (without effect) and `auto_commit`,
+and in contexts, which belong to a domain, `imageAttr`, an index among the columns of images, and
+`label_attr`. Ours keeps names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orangecontrib.imageanalytics.arrangement import METHODS
+from orangecontrib.imageanalytics.widgets.migration import is_index, is_sound
+
+_SMALLEST, _LARGEST = 32, 1024
+#: The most columns or rows that can be asked for.
+MOST_CELLS = 1000
+
+
+def migrate(settings: dict[str, Any]) -> None:
+    """Put the settings of any version, ours included, into our present form, in place.
+
+    Nothing in them is trusted: a value of another type is left out, so that its default holds.
+    """
+    if (fit := settings.pop("cell_fit", None)) is not None:
+        settings.setdefault("crop", fit in (1, "Crop"))
+    if "imageSize" in settings:
+        settings.setdefault("image_size", settings.pop("imageSize"))
+    contexts = settings.pop("context_settings", None)
+    if isinstance(contexts, list) and contexts:  # the one that was last used comes first
+        _take_context(settings, getattr(contexts[0], "values", None))
+    if settings.pop("label_selected", True) is False:
+        settings.pop("label_attribute", None)
+    settings.pop("auto_update", None)
+    if "automatic_size" not in settings and {"columns", "rows"} <= settings.keys():
+        settings["automatic_size"] = False
+    for name, check in _CHECKS.items():
+        if name in settings and not check(settings[name]):
+            del settings[name]
+    kept = [len(settings.get(f"selected_{part}", [])) for part in ("rows", "values", "groups")]
+    if len(set(kept)) > 1:
+        for part in ("rows", "values", "groups"):
+            settings.pop(f"selected_{part}", None)
+
+
+def _take_context(settings: dict[str, Any], values: Any) -> None:
+    if not isinstance(values, dict):
+        return
+    index = _unwrapped(values.get("imageAttr"))
+    if is_index(index):
+        settings.setdefault("attribute_index", index)
+    label = _unwrapped(values.get("label_attr"))
+    if isinstance(label, str):
+        settings.setdefault("label_attribute", label)
+
+
+def _unwrapped(value: Any) -> Any:
+    """Take a value out of the pair of it and its kind that a context keeps."""
+    return value[0] if isinstance(value, tuple) and len(value) == 2 else value
+
+
+def _is_name(value: object) -> bool:
+    return is_sound(value, (str, type(None)))
+
+
+def _is_flag(value: object) -> bool:
+    return type(value) is bool
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 1 <= value <= MOST_CELLS
+
+
+def _are_all(kind: type, value: object) -> bool:
+    return isinstance(value, list) and all(type(each) is kind for each in value)
+
+
+_CHECKS = {
+    "image_attribute": _is_name,
+    "attribute_index": lambda value: value is None or is_index(value),
+    "label_attribute": _is_name,
+    "frame_attribute": _is_name,
+    "pictures_folder": _is_name,
+    "method": lambda value: isinstance(value, str) and value in METHODS,
+    "crop": _is_flag,
+    "automatic_size": _is_flag,
+    "fits_window": _is_flag,
+    "auto_commit": _is_flag,
+    "columns": _is_count,
+    "rows": _is_count,
+    "image_size": lambda value: type(value) is int and _SMALLEST <= value <= _LARGEST,
+    "selected_rows": lambda value: _are_all(int, value),
+    "selected_values": lambda value: _are_all(str, value),
+    "selected_groups": lambda value: _are_all(int, value),
+}
