@@ -52,11 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         With 2 when the arguments are wrong.
     """
     from orangecontrib.imageanalytics import find_commands
+    from orangecontrib.imageanalytics.batch import command_line as batch_command
     from orangecontrib.imageanalytics.models import command_line
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if command_line.is_meant(arguments):
         return command_line.main(arguments[1:], _Eyes)
+    if batch_command.is_meant(arguments):
+        return batch_command.main(arguments[1:])
     if find_commands.is_meant(arguments):
         return find_commands.main(arguments)
     parser = _parser()
@@ -118,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m orangecontrib.imageanalytics",
         description="Turn images into vectors of numbers with a pretrained deep network.",
         epilog="Images stay on this computer unless you choose a model that runs on a server. "
-        "To list, download and add models: models --help",
+        "To list, download and add models: models --help; for millions of images: batch --help",
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", help="an image, a folder, an address")
     parser.add_argument(

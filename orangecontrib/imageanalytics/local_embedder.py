@@ -69,7 +69,7 @@ class JobEmbedder:
         workers: int | None = None,
         shared_files: bool | None = None,
     ) -> None:
-        self.fingerprint = f"{fingerprint} pixels:{pixels.VERSION}"
+        self.fingerprint = _with_pixels(fingerprint)
         self.dimension = dimension
         self._engine = Engine(job, executor=executor, workers=workers, shared_files=shared_files)
 
@@ -148,6 +148,23 @@ class LocalEmbedder(JobEmbedder):
             self.fingerprint += f" depth:{depth}"
         if provider != "cpu":
             self.fingerprint += f" {provider}"
+
+
+def local_job(model: Model) -> tuple[OnnxJob, str, int]:
+    """Give what `LocalEmbedder` does, for whoever has an engine already.
+
+    Returns
+    -------
+    OnnxJob, str, int
+        The job, the fingerprint of its vectors, and how many processes find memory for it here.
+    """
+    assert model.weights is not None
+    spec = ModelSpec.of(model.weights)
+    return OnnxJob(spec, model.fit), _with_pixels(spec.fingerprint), _workers_for(spec)
+
+
+def _with_pixels(fingerprint: str) -> str:
+    return f"{fingerprint} pixels:{pixels.VERSION}"
 
 
 #: The share of the machine's memory that the networks of all workers may take; half of it is for

@@ -1,7 +1,8 @@
 """Runs jobs image by image, in isolated processes or on a cluster, and survives what images do."""
 
 from orangecontrib.imageanalytics.engine import machine
-from orangecontrib.imageanalytics.engine.engine import Engine
-from orangecontrib.imageanalytics.engine.worker import Job
+from orangecontrib.imageanalytics.engine.cluster import own_engine
+from orangecontrib.imageanalytics.engine.engine import DEADLINE, Engine
+from orangecontrib.imageanalytics.engine.worker import Job, hash_file
 
-__all__ = ["Engine", "Job", "machine"]
+__all__ = ["DEADLINE", "Engine", "Job", "hash_file", "machine", "own_engine"]

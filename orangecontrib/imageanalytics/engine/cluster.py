@@ -116,9 +116,17 @@ def work_in_own_pool(deadline: float, job: Job, tasks: Sequence[Task]) -> Answer
 
 
 @contextmanager
-def own_engine(job: Job, deadline: float) -> Iterator[Engine]:
-    """Give the engine of this process, a worker of Dask, for a job; it stays for the next."""
-    use = _take(job, deadline)
+def own_engine(job: Job, deadline: float, workers: int | None = None) -> Iterator[Engine]:
+    """Give the engine of this process for a job; it stays for the next.
+
+    Parameters
+    ----------
+    job, deadline
+        See `Engine`.
+    workers : int, optional
+        Its processes, if it is not there yet; the threads of this worker of Dask by default.
+    """
+    use = _take(job, deadline, workers)
     try:
         yield use.engine
     except BaseException:
@@ -141,12 +149,12 @@ _lock = threading.Lock()
 _engines: OrderedDict[tuple[Job, float], _Use] = OrderedDict()  # last used last
 
 
-def _take(job: Job, deadline: float) -> _Use:
+def _take(job: Job, deadline: float, workers: int | None) -> _Use:
     key = job, deadline
     with _lock:
         use = _engines.get(key)
         if use is None or not use.is_fit:
-            use = _engines[key] = _Use(_new_engine(job, deadline))
+            use = _engines[key] = _Use(_new_engine(job, deadline, workers))
         _engines.move_to_end(key)
         use.users += 1
         return use
@@ -163,14 +171,14 @@ def _give_back(use: _Use) -> None:
         engine.close()
 
 
-def _new_engine(job: Job, deadline: float) -> Engine:
+def _new_engine(job: Job, deadline: float, workers: int | None) -> Engine:
     from orangecontrib.imageanalytics.engine.engine import Engine
 
     # Dask's nanny starts its worker as a daemon, which may have no children; ours end with it.
     multiprocessing.current_process().daemon = False
     threads, memory = _share()
     _close_at_exit()
-    return Engine(job, workers=threads, budget=int(SHARE * memory), deadline=deadline)
+    return Engine(job, workers=workers or threads, budget=int(SHARE * memory), deadline=deadline)
 
 
 @cache

@@ -1,0 +1,293 @@
+"""Batches: images into a Parquet dataset, here and on a cluster of two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import psutil
+import pyarrow as pa
+import pytest
+from distributed import Client, LocalCluster
+from pyarrow import parquet
+
+from orangecontrib.imageanalytics import sources
+from orangecontrib.imageanalytics.__main__ import main
+from orangecontrib.imageanalytics.batch import Dataset, Run, Shard, Summary, inputs
+from orangecontrib.imageanalytics.batch.dataset import KEY, PASSING
+from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
+from orangecontrib.imageanalytics.outcome import EmbeddingError, Reason
+from orangecontrib.imageanalytics.sources import content_hash
+from tests.jobs import HANG, SEGFAULT, BrokenModel, MeanColour, png
+
+GREYS = [(value, value, value) for value in range(40, 70)]
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "b").mkdir(parents=True)
+    for index, grey in enumerate(GREYS):
+        (folder / ("b" if index >= 20 else ".") / f"{index}.png").write_bytes(png(grey))
+    return folder
+
+
+@pytest.fixture
+def pattern(tmp_path) -> Shard:
+    return Shard(
+        number=0,
+        references=(),
+        dataset=Dataset(str(tmp_path / "out")),
+        job=MeanColour(),
+        said=Summary("mean", "mean 1", 3),
+        again=PASSING,
+        deadline=5.0,
+        workers=2,
+    )
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as one,
+    ):
+        yield one
+
+
+def names(*given: object, column: str | None = None) -> list[str]:
+    return list(inputs.references(map(str, given), column))
+
+
+def table(folder: Path) -> pa.Table:
+    return parquet.read_table(folder)
+
+
+def greys(folder: Path) -> list[int | None]:
+    vectors = table(folder).column("embedding").to_pylist()
+    return [None if vector is None else round(vector[0]) for vector in vectors]
+
+
+EXPECTED = [grey[0] for grey in GREYS]
+
+
+# ---- the dataset
+
+
+def test_a_folder_becomes_shards_of_one_schema(photos, pattern, tmp_path):
+    totals = Run(names(photos), pattern, 8).here()
+    assert (totals.images, totals.embedded, totals.shards, totals.kept) == (30, 30, 4, 0)
+    out = tmp_path / "out"
+    assert sorted(path.name for path in out.iterdir()) == [
+        f"part-{number:06}.parquet" for number in range(4)
+    ]
+    assert greys(out) == EXPECTED
+    schema = parquet.read_schema(out / "part-000003.parquet")
+    assert schema.field("embedding").type == pa.list_(pa.float32(), 3)
+    assert json.loads(schema.metadata[KEY])["fingerprint"] == "mean 1"
+    first = table(out).slice(0, 1).to_pylist()[0]
+    assert first["content"] == content_hash(png(GREYS[0]))
+    assert first["path"] == str(photos / "0.png")
+    assert first["reason"] is None
+
+
+def test_a_crash_a_hang_and_a_missing_file_are_rows_with_their_reason(photos, pattern, tmp_path):
+    (photos / "5.png").write_bytes(png(SEGFAULT))
+    (photos / "6.png").write_bytes(png(HANG))
+    totals = Run([*names(photos), str(photos / "gone.png")], pattern, 100).here()
+    assert totals.reasons == {Reason.CRASHED: 2, Reason.NOT_FOUND: 1}
+    assert greys(tmp_path / "out") == [*EXPECTED[:5], None, None, *EXPECTED[7:], None]
+    reasons = table(tmp_path / "out").column("reason").to_pylist()
+    assert reasons[5:7] == ["crashed the decoder"] * 2
+    assert reasons[-1] == "not found"
+
+
+# ---- another run
+
+
+def times(folder: Path) -> list[int]:
+    return [path.stat().st_mtime_ns for path in sorted(folder.iterdir())]
+
+
+def test_another_run_writes_nothing_again(photos, pattern, tmp_path):
+    Run(names(photos), pattern, 8).here()
+    before = times(tmp_path / "out")
+    totals = Run(names(photos), replace(pattern, job=BrokenModel()), 8).here()
+    assert (totals.embedded, totals.kept) == (30, 4)
+    assert times(tmp_path / "out") == before
+
+
+def test_another_run_does_the_missing_shards_only(photos, pattern, tmp_path):
+    Run(names(photos), pattern, 8).here()
+    (tmp_path / "out" / "part-000002.parquet").unlink()
+    totals = Run(names(photos), pattern, 8).here()
+    assert (totals.shards, totals.kept) == (4, 3)
+    assert greys(tmp_path / "out") == EXPECTED
+
+
+def test_another_run_does_what_failed_for_reasons_that_pass_and_nothing_else(
+    photos, pattern, tmp_path
+):
+    given = names(photos)
+    (photos / "5.png").unlink()
+    (photos / "6.png").write_bytes(b"no image")
+    Run(given, pattern, 100).here()
+    for index in (4, 5, 6):  # the fourth is done: its row stays
+        (photos / f"{index}.png").write_bytes(png((200, 200, 200)))
+    Run(given, pattern, 100).here()
+    assert greys(tmp_path / "out")[3:8] == [43, 44, 200, None, 47]
+
+
+def test_images_that_were_added_are_done_and_the_others_of_their_shard_are_not(
+    photos, pattern, tmp_path
+):
+    given = names(photos)
+    Run(given[:25], pattern, 20).here()
+    Path(given[22]).write_bytes(png((200, 200, 200)))
+    totals = Run(given, pattern, 20).here()
+    assert (totals.images, totals.kept) == (30, 1)
+    assert greys(tmp_path / "out") == EXPECTED
+
+
+def test_shards_of_a_former_run_with_more_images_are_told_and_left(photos, pattern, tmp_path):
+    Run(names(photos), pattern, 8).here()
+    assert Run(names(photos)[:16], pattern, 8).here().surplus == 2
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_vectors_of_another_model_are_not_mixed_in(photos, pattern):
+    Run(names(photos), pattern, 8).here()
+    other = replace(pattern, said=Summary("mean", "mean 2", 3))
+    with pytest.raises(EmbeddingError, match="Name another folder"):
+        Run(names(photos), other, 8).here()
+
+
+def test_a_run_that_is_stopped_has_written_whole_shards_only(photos, pattern, tmp_path):
+    def stop(done: int) -> None:
+        if done >= 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Run(names(photos), pattern, 8, stop).here()
+    assert greys(tmp_path / "out") == EXPECTED[:16]
+    assert Run(names(photos), pattern, 8).here().kept == 2
+    assert greys(tmp_path / "out") == EXPECTED
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(photos, pattern):
+    file = photos / "0.png"
+    with pytest.raises(EmbeddingError, match=r"0\.png"):
+        Run(names(photos), replace(pattern, dataset=Dataset(str(file / "out"))), 8).here()
+
+
+# ---- the inputs
+
+
+def test_lists_and_parquet_columns_name_images_relative_to_themselves(photos):
+    expected = names(photos)
+    relative = [os.path.relpath(path, photos) for path in expected]
+    (photos / "list.txt").write_text("\n".join(relative), encoding="utf-8")
+    parquet.write_table(pa.table({"n": range(30), "file": relative}), photos / "list.parquet")
+    assert names(photos / "list.txt") == expected
+    assert names(photos / "list.parquet", column="file") == expected
+    with pytest.raises(EmbeddingError, match="--column"):
+        names(photos / "list.parquet")
+
+
+def test_a_zip_file_and_other_file_systems_are_read(photos, pattern, tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in names(photos)[:20]:
+            archive.write(path, f"a/{Path(path).name}")
+    memory = fsspec.filesystem("memory")
+    for path in names(photos)[20:]:
+        memory.pipe_file(f"/photos/{Path(path).name}", Path(path).read_bytes())
+    try:
+        given = names(tmp_path / "photos.zip", "memory://photos", "memory://gone.png")
+        out = replace(pattern, dataset=Dataset("memory://out"))
+        totals = Run(given, out, 100).here()
+        assert totals.reasons == {Reason.NOT_FOUND: 1}
+        assert {
+            row.outcome.vector[0].round()
+            for row in out.dataset.rows(0).values()
+            if hasattr(row.outcome, "vector")
+        } == set(EXPECTED)
+        assert Run(given[:-1], out, 100).here().embedded == 30
+    finally:
+        memory.rm("/", recursive=True)
+
+
+def test_an_address_that_nothing_opens_is_an_error():
+    with pytest.raises(EmbeddingError, match="nosuch"):
+        names("nosuch://bucket/photos")
+
+
+# ---- on a cluster
+
+
+def test_a_cluster_writes_what_this_computer_does(client, photos, pattern, tmp_path):
+    (photos / "5.png").write_bytes(png(SEGFAULT))
+    (photos / "b" / "25.png").write_bytes(png(HANG))
+    told: list[int] = []
+    totals = Run(names(photos), pattern, 8, told.append).on(client)
+    assert totals.reasons == {Reason.CRASHED: 2}
+    assert greys(tmp_path / "out") == [
+        None if index in (5, 25) else grey for index, grey in enumerate(EXPECTED)
+    ]
+    assert told[-1] == 30
+    assert Run(names(photos), pattern, 8).here().kept == 4
+
+
+def test_workers_that_are_killed_lose_nothing(client, photos, pattern, tmp_path):
+    slow = replace(pattern, job=MeanColour(pause=0.2))
+    killed = []
+    pids = list(client.run(os.getpid).values())
+
+    def kill(done: int) -> None:
+        if not killed:
+            killed.append(done)
+            psutil.Process(pids[0]).kill()
+
+    Run(names(photos), slow, 4, kill).on(client)
+    assert killed
+    assert greys(tmp_path / "out") == EXPECTED
+
+
+def test_workers_that_do_not_see_the_files_are_an_error(client, photos, pattern, monkeypatch):
+    monkeypatch.setattr(sources, "content_hash", lambda data: b"in this process only")
+    with pytest.raises(EmbeddingError, match="do not see"):
+        Run(names(photos), pattern, 8).on(client)
+
+
+def test_a_model_that_cannot_be_loaded_stops_the_run(client, photos, pattern):
+    broken = replace(pattern, job=BrokenModel())
+    with pytest.raises(EmbeddingError, match="broken"):
+        Run(names(photos), broken, 8).on(client)
+
+
+# ---- the command line
+
+
+def test_the_command_line_writes_the_vectors_of_the_embedder(photos, tmp_path, capsys):
+    arguments = ["batch", str(photos), "-o", str(tmp_path / "out"), "--shard-size", "20"]
+    assert main(arguments) == 0
+    assert "30 of 30 images embedded with squeezenet" in capsys.readouterr().out
+    with ImageEmbedder("squeezenet", cache=False) as embedder:
+        expected = embedder(names(photos))
+    found = table(tmp_path / "out").column("embedding").to_pylist()
+    assert np.array_equal(np.array(found, np.float32), expected)
+    assert main(arguments) == 0
+    assert "2 were there before" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("more", [["-m", "painters"], ["--dask", "tcp://127.0.0.1:1"]])
+def test_what_cannot_be_done_is_said(photos, tmp_path, capsys, more, monkeypatch):
+    import dask
+
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
+        assert main(["batch", str(photos), "-o", str(tmp_path / "out"), *more]) == 1
+    assert "error: " in capsys.readouterr().err
