@@ -34,6 +34,7 @@ PROGRAMS = (
     "similarity",
     "duplicates",
     "viewer",
+    "cluster",
 )
 _TARGET = ROOT / "bench"
 #: Seconds that a program may take, and with --full.
