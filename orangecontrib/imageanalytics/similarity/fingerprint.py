@@ -11,6 +11,9 @@ recompressed, scaled, converted or grey from other pictures of their class (the 
 perceptual hashes pHash (of ImageHash) and PDQ found 98 % and 95 % of the former and 69 % and 25 %
 of the cropped ones; SqueezeNet's embedding half of the former, as networks are made not to see such
 differences as that of a red and a green traffic light.
+
+The measure, its blur and `NEAR_COPY` were chosen on these very pictures, of some twenty variants;
+no other set was at hand to confirm them on. The others' distances are the best on this set, too.
 """
 
 from __future__ import annotations
