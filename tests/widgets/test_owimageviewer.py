@@ -253,6 +253,30 @@ class TestSorting(ViewerTest):
         assert widget.view.images.order.tolist() == [2, 0, 1]
         assert widget.sorting == "similarity"
 
+    def test_reference_images_are_what_the_others_are_compared_with(self):
+        widget = self.make()
+        self.give(widget, embedded(photo_paths()[:4], [[1, 0], [0, 1], [0.9, 0.1], [0.5, 0.5]]))
+        wanted = embedded(photo_paths()[4:5], [[0.1, 0.9]])
+        self.send_signal(widget.Inputs.references, wanted, widget=widget)
+        self.finish(widget)
+        assert widget.sorting == "similarity"
+        assert widget.view.images.order.tolist() == [1, 3, 2, 0]
+        assert not widget.Information.nothing_selected.is_shown()
+        assert not widget.Warning.other_references.is_shown()
+        self.send_signal(widget.Inputs.references, None, widget=widget)
+        widget.view.select_rows([0])
+        widget.panel.again.click()
+        self.finish(widget)
+        assert widget.view.images.order.tolist() == [0, 2, 3, 1]
+
+    def test_references_of_another_network_are_said(self):
+        widget = self.make()
+        self.give(widget, embedded(photo_paths()[:3], [[1, 0], [0, 1], [0.9, 0.1]]))
+        self.send_signal(widget.Inputs.references, table(photo_paths()[3:4]), widget=widget)
+        self.finish(widget)
+        assert widget.Warning.other_references.is_shown()
+        assert widget.view.images.order.tolist() == [0, 1, 2]
+
     def test_without_an_embedding_there_is_no_similarity(self):
         widget = self.make(sorting="similarity")
         self.give(widget, table(photo_paths()[:3]))

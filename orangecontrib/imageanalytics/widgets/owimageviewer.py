@@ -37,7 +37,8 @@ class OWImageViewer(Background):
     replaces = ["Orange.widgets.data.owimageviewer.OWImageViewer"]  # noqa: RUF012
 
     class Inputs:
-        data = Input("Data", Table)
+        data = Input("Data", Table, default=True)
+        references = Input("Reference Images", Table)
 
     class Outputs:
         selected_data = Output("Selected Images", Table, default=True)
@@ -58,6 +59,10 @@ class OWImageViewer(Background):
             "under 'Pictures in folder'."
         )
         web = Msg(NOT_FETCHED)
+        other_references = Msg(
+            "The reference images have no embedding by the same network. Send them through Image "
+            "Embedding with the embedder that the data has."
+        )
 
     class Information(Background.Information):
         nothing_selected = Msg(
@@ -81,6 +86,7 @@ class OWImageViewer(Background):
     def __init__(self) -> None:
         super().__init__()
         self.data: Table | None = None
+        self.references: Table | None = None
         self.shown: Shown | None = None
         self._saved: tuple[list[int], list[str]] | None = None
         self.view = ImagesView()
@@ -129,6 +135,17 @@ class OWImageViewer(Background):
         self.Information.clear()
         self._show_data()
         self._begin()
+
+    @Inputs.references
+    @check_sql_input
+    def set_references(self, references: Table | None) -> None:
+        """Take images that the others are compared with, and sort by that."""
+        self.references = references if references is not None and len(references) else None
+        if self.references is not None:
+            self.sorting = "similarity"
+        self.panel.show_sorting(self.sorting_used, similarity=self.view.has_similarity)
+        if self.shown is not None and self.sorting_used == "similarity":
+            self._arrange()
 
     @property
     def image_used(self) -> str | None:
@@ -226,7 +243,8 @@ class OWImageViewer(Background):
         """Show the same images in another order, or with other titles."""
         request = self._request(self.view.selected_rows() if self.shown else None)
         if request is not None:
-            needs_selection = self.sorting_used == "similarity" and self.shown is not None
+            by_selection = self.sorting_used == "similarity" and self.references is None
+            needs_selection = by_selection and self.shown is not None
             nothing = needs_selection and not len(self.view.selected_rows())
             self.Information.nothing_selected(shown=nothing)
             self.start(prepare, request)
@@ -237,7 +255,9 @@ class OWImageViewer(Background):
             return None
         folder = self.panel.pictures.folder
         title, sorting = self.title_used, self.sorting_used
-        return Request(self.data, image, title, folder, sorting, selected, self._saved)
+        return Request(
+            self.data, image, title, folder, sorting, selected, self._saved, self.references
+        )
 
     def on_done(self, result: Shown) -> None:
         """Show what was read, in its order."""
@@ -253,6 +273,7 @@ class OWImageViewer(Background):
             self.view.images.set_titles(result.titles)
             self.view.set_order(result.order)
             self.view.verticalScrollBar().setValue(0)
+        self.Warning.other_references(shown=result.is_unlike_references)
         self.Warning.web(named(result.unasked), shown=bool(result.unasked))
         self.panel.fetch.setVisible(bool(result.unasked))
         self.Warning.no_images(self.image_used, shown=not len(result.order))

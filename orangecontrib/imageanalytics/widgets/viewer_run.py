@@ -46,6 +46,8 @@ class Request:
     saved : tuple of list of int and list of str, optional
         Those that were selected when the workflow was saved, by row and by value; rows may be
         fewer than values.
+    references : Table, optional
+        Images with the same embedding that the others are compared with, instead of the selected.
     """
 
     table: Table
@@ -55,6 +57,7 @@ class Request:
     sorting: str
     selected: Rows | None = None
     saved: tuple[list[int], list[str]] | None = None
+    references: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Shown:
         Rows of which it is known at once that there is nothing to be seen.
     unasked : tuple of str
         Hosts whose images are not fetched, as the user has not agreed to it yet.
+    is_unlike_references : bool
+        Whether they could not be compared with the references, which have no such embedding.
     """
 
     references: list[str | None]
@@ -86,6 +91,7 @@ class Shown:
     selected: Rows
     failures: dict[int, Skipped] = field(default_factory=dict)
     unasked: tuple[str, ...] = ()
+    is_unlike_references: bool = False
 
 
 def prepare(request: Request, run: Run) -> Shown:
@@ -111,7 +117,10 @@ def prepare(request: Request, run: Run) -> Shown:
     if selected is None:
         selected = restored(*(request.saved or ([], [])), values)
     selected = selected[present[selected]]
-    order = sort(request, references, titles, np.flatnonzero(present), selected, run)
+    rows = np.flatnonzero(present)
+    wanted = _wanted(request, run) if request.sorting == "similarity" else None
+    is_unlike = wanted is not None and not len(wanted)
+    order = rows if is_unlike else sort(request, references, titles, rows, selected, run, wanted)
     failures = {}
     if request.folder is None:  # the working directory says nothing
         failures = {
@@ -119,7 +128,8 @@ def prepare(request: Request, run: Run) -> Shown:
             for row, reference in enumerate(references)
             if reference is not None and is_relative(reference)
         }
-    return Shown(references, titles, values, order, selected, failures, unasked(references))
+    hosts = unasked(references)
+    return Shown(references, titles, values, order, selected, failures, hosts, is_unlike)
 
 
 def restored(rows: list[int], values: list[str], have: list[str]) -> Rows:
@@ -153,29 +163,50 @@ def sort(
     rows: Rows,
     selected: Rows,
     run: Run,
+    wanted: NDArray[Any] | None = None,
 ) -> Rows:
-    """Sort rows as the user wants."""
+    """Sort rows as the user wants; `wanted` are the vectors that others are compared with."""
     run.tell("Sorting...")
     if request.sorting == "title":
         return rows[_sorted_by([_natural(titles[row]) for row in rows.tolist()])]
     if request.sorting == "size":
         return rows[_sorted_by(_sizes([references[row] for row in rows.tolist()], run))]
-    if request.sorting == "similarity" and len(selected):
-        return by_similarity(request.table, rows, selected)
+    if request.sorting == "similarity" and (len(selected) or wanted is not None):
+        return by_similarity(request.table, rows, selected, wanted)
     return rows
 
 
-def by_similarity(table: Table, rows: Rows, selected: Rows) -> Rows:
-    """Sort rows by how alike they are to the selected ones, which come first."""
-    from orangecontrib.imageanalytics.similarity import rank
+def by_similarity(
+    table: Table, rows: Rows, selected: Rows, wanted: NDArray[Any] | None = None
+) -> Rows:
+    """Sort rows by how alike they are to the selected ones, which come first, or to vectors."""
+    from orangecontrib.imageanalytics.similarity import rank, rank_by
 
     vectors = embedding(table)
     if vectors is None:
         return rows
-    ranked = rank(vectors, selected)
+    ranked = rank(vectors, selected) if wanted is None else rank_by(vectors, wanted)
     shown = np.zeros(len(table), bool)
     shown[rows] = True
     return ranked[shown[ranked]]
+
+
+def _wanted(request: Request, run: Run) -> NDArray[Any] | None:
+    """Give the references' vectors by the network of the table; those without one are left out.
+
+    Columns that know how to compute themselves embed references that have not been embedded.
+    """
+    from Orange.data import Domain
+
+    from orangecontrib.imageanalytics import tables
+
+    columns = tables.embedding_columns(request.table)
+    if request.references is None or not columns:
+        return None
+    run.tell("Looking at the reference images...")
+    known = request.references.transform(Domain(columns))
+    vectors = np.asarray(known.X.toarray() if hasattr(known.X, "toarray") else known.X, float)
+    return vectors[np.isfinite(vectors).all(axis=1)]
 
 
 def embedding(table: Table) -> Any:
