@@ -388,3 +388,11 @@ def test_a_depth_is_filed_apart_and_a_wrong_one_refused(tmp_path):
     for wrong in (8, 11, 32, "12"):
         with pytest.raises(ValueError, match="10, 12, 14, 16"):
             ImageEmbedder("squeezenet", depth=wrong)
+
+
+def test_a_depth_holds_for_pictures_in_memory_as_for_files(tmp_path):
+    picture = Image.fromarray(np.linspace(0, 800, 4096).reshape(64, 64).astype(np.uint16))
+    picture.save(tmp_path / "deep.png")
+    with ImageEmbedder("squeezenet", cache=False, depth=16, workers=1) as embedder:
+        of_file, of_picture = embedder([tmp_path / "deep.png", picture])
+    assert np.array_equal(of_file, of_picture)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from Orange.data import Table, Variable
 
     from orangecontrib.imageanalytics.computed_columns import Embedding
+    from orangecontrib.imageanalytics.decoding.fit import Squash
     from orangecontrib.imageanalytics.embedder import Embedder, Lost
     from orangecontrib.imageanalytics.web.downloads import Downloads
     from orangecontrib.imageanalytics.web.reach import Reach
@@ -340,7 +341,8 @@ class ImageEmbedder:
             self._at_work.downloads.begin()
         self._runs += 1
         number = self._runs
-        run = Pipeline(self._model, embedder, self._cache, self._downloads, tick).run(references)
+        made = _Made(self._model.id, replace(self._model.fit, depth=self._depth))
+        run = Pipeline(made, embedder, self._cache, self._downloads, tick).run(references)
         try:
             yield from run
         except BaseException:
@@ -374,7 +376,7 @@ class ImageEmbedder:
         from orangecontrib.imageanalytics.surroundings import surroundings
 
         address = None
-        if not self._model.is_local:
+        if not self.is_local_embedder():
             address = server_address(self.server_url)
             surroundings().choose(address, self._token)
         return Embedding(
@@ -470,6 +472,14 @@ class ImageEmbedder:
             for vector in embeddings_
         ]
         return tables.with_embeddings(input_data, outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The vectors of a model with the depth that was said, as `Pipeline` takes them."""
+
+    id: str
+    fit: Squash
 
 
 @dataclass(slots=True)

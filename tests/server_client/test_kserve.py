@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from Orange.data import Domain, StringVariable, Table
 
+from orangecontrib.imageanalytics import kept_embedders
 from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.decoding.pixels import decode
+from orangecontrib.imageanalytics.embed_images import EmbedImages
 from orangecontrib.imageanalytics.image_embedder import (
     Embedded,
     EmbeddingConnectionError,
@@ -53,6 +56,12 @@ def expected(photos) -> np.ndarray:
     return np.array([decode(p.read_bytes(), Squash(*MODEL.input_size)) for p in photos])
 
 
+def raw_table(photos) -> Table:
+    image = StringVariable("image")
+    image.attributes["type"] = "image"
+    return Table.from_list(Domain([], metas=[image]), [[str(path)] for path in photos])
+
+
 class TestEmbedding:
     def test_our_own_file_gives_the_same_numbers_there_as_here(self, photos):
         model = OnnxModel(MODEL.weights)
@@ -63,6 +72,17 @@ class TestEmbedding:
                 np.array_equal(outcome.vector, vector)
                 for outcome, vector in zip(outcomes, here(photos), strict=True)
             )
+
+    def test_its_columns_compute_themselves_there(self, photos, tmp_path):
+        with server() as there:
+            url = f"kserve+{there.url}"
+            with ImageEmbedder(MODEL.id, url) as embedder:
+                assert embedder.embedding().server == f"{url}/"
+            preprocessed = EmbedImages(MODEL.id, server_url=url)(raw_table(photos[:2]))
+            kept_embedders.close_all()
+        assert preprocessed.X[:, :3] == pytest.approx(
+            expected(photos[:2]).mean(axis=(1, 2)), rel=1e-5
+        )
 
     def test_images_go_together_up_to_the_largest_batch(self, photos):
         def slowly(images: np.ndarray) -> np.ndarray:
