@@ -9,15 +9,19 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from orangecontrib.imageanalytics.decoding.fit import Squash, Within
+from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
-from orangecontrib.imageanalytics.saving import FORMATS, FolderError, SaveImages
+from orangecontrib.imageanalytics.saving import FORMATS, FolderError, SaveImages, save_images
+from orangecontrib.imageanalytics.saving.encoding import EncodeJob
 from orangecontrib.imageanalytics.saving.new_files import PART, NewFiles
 from tests.web_server import WebServer, answer
 
@@ -280,6 +284,28 @@ class TestTrouble:
         saved = SaveImages(tmp_path / "to")([tmp_path / name for name in names])
         assert all(Path(one.path).read_bytes() == content for one in saved)
         assert len(files(tmp_path / "to")) == len(names)
+
+
+def test_threads_that_ask_at_once_share_their_processes(monkeypatch):
+    """Pictures of the web come from another thread: none may start processes that nobody ends."""
+
+    def slowly(*args: object, **options: object) -> Engine:
+        time.sleep(0.1)  # as long as libraries take to be loaded
+        return Engine(*args, **options)
+
+    monkeypatch.setattr(save_images, "Engine", slowly)
+    job, together = EncodeJob(FORMATS["png"]), Barrier(4)
+    workshop = save_images._Workshop(1, None)
+
+    def ask() -> Engine:
+        together.wait()
+        return workshop.engine(job)
+
+    with workshop, ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(ask) for _ in range(4)]
+        assert len({one.result() for one in asked}) == 1
+    with pytest.raises(RuntimeError, match="ended"):
+        workshop.engine(job)
 
 
 def test_a_name_that_was_looked_at_is_not_read_again(tmp_path, monkeypatch):

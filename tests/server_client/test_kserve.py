@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
@@ -215,8 +216,6 @@ def speech() -> KServe:
 
 def ready() -> KServe:
     """A protocol that has been told about the model."""
-    import asyncio
-
     talks = speech()
     metadata = {
         "inputs": [{"name": "x", "datatype": "UINT8", "shape": [-1, 2, 2, 3]}],
@@ -256,6 +255,8 @@ def test_no_answer_is_too_strange_to_be_read(body, length, count):
         {"name": "z", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]},
         {"name": "y", "datatype": "FP32", "parameters": {"binary_data_size": 16}},
         {"name": "y", "datatype": "FP32", "parameters": {"binary_data_size": -4}},
+        {"name": "y", "datatype": "FP32", "parameters": {"binary_data_size": float("inf")}},
+        {"name": "y", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 10**400]},
     ],
 )
 def test_a_wrong_tensor_is_no_embedding(output):
@@ -263,11 +264,39 @@ def test_a_wrong_tensor_is_no_embedding(output):
         ready().read(Answer(json.dumps({"outputs": [output]}).encode()), 1)
 
 
+def test_a_length_of_thousands_of_digits_is_no_error_of_ours():
+    with pytest.raises(BadAnswer):
+        ready().read(Answer(b"[]", {"Inference-Header-Content-Length": "9" * 5000}), 1)
+
+
+@pytest.mark.parametrize(
+    ("extensions", "side"), [(5, -1), ({"binary_tensor_data": 1}, -1), ([], float("inf"))]
+)
+def test_a_strange_description_ends_no_run_with_an_error_of_ours(extensions, side):
+    """It is described, or failed upon in words; nothing else comes out."""
+    described = {
+        "extensions": extensions,
+        "inputs": [{"name": "x", "datatype": "UINT8", "shape": [side, 2, 2, 3]}],
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 4]}],
+    }
+
+    async def ask(request: Request) -> Answer | Failure:
+        return Answer(json.dumps(described).encode())
+
+    failure = asyncio.run(speech().prepare(ask))
+    assert (failure is None) == (side == -1)
+
+
 def test_scaling_is_read_from_parameters():
     assert Scaling.of({}) is None
     assert Scaling.of({"mean": "1,2,3", "std": "[4, 5, 6]", "range": "1"}) == Scaling(
         (1, 2, 3), (4, 5, 6), 1
     )
-    for wrong in ({"mean": "1,2", "std": "1,2"}, {"mean": "1,2,3", "std": "1,0,3"}):
+    for wrong in (
+        {"mean": "1,2", "std": "1,2"},
+        {"mean": "1,2,3", "std": "1,0,3"},
+        {"mean": "nan,2,3", "std": "1,2,3"},
+        {"mean": "1,2,3", "std": "1,2,3", "range": "inf"},
+    ):
         with pytest.raises(ValueError, match="three numbers"):
             Scaling.of(wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
@@ -279,6 +280,8 @@ class _Workshop:
         self._workers = workers
         self._reach = reach
         self._engines: dict[EncodeJob, Engine] = {}
+        self._lock = threading.Lock()  # the thread of the downloads asks for engines, too
+        self._closed = False
         self._downloads: Downloads | None = None
 
     def __enter__(self) -> _Workshop:
@@ -287,19 +290,25 @@ class _Workshop:
     def __exit__(self, *exception: object) -> None:
         if self._downloads is not None:
             self._downloads.close()
+        with self._lock:
+            self._closed = True
         for engine in self._engines.values():
             engine.close()
 
     @property
     def capacity(self) -> int:
         """How many unfinished pictures keep all at work."""
-        return max((engine.capacity for engine in self._engines.values()), default=16)
+        with self._lock:
+            return max((engine.capacity for engine in self._engines.values()), default=16)
 
     def engine(self, job: EncodeJob) -> Engine:
         """Give the processes for a job."""
-        if job not in self._engines:
-            self._engines[job] = Engine(job, workers=self._workers)
-        return self._engines[job]
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the run has ended")
+            if job not in self._engines:
+                self._engines[job] = Engine(job, workers=self._workers)
+            return self._engines[job]
 
     def downloads(self) -> Downloads:
         """Give what fetches pictures from the web."""

@@ -84,8 +84,11 @@ class Scaling:
             float(parameters.get("range", "255")),
             parameters.get("channel_order", "RGB").upper() == "BGR",
         )
-        if len(mean) != 3 or len(std) != 3 or not all(std) or not scaling.range:
-            raise ValueError("mean and std must be three numbers each, std and range not 0")
+        are_finite = all(map(math.isfinite, (*mean, *std, scaling.range)))
+        if not are_finite or len(mean) != 3 or len(std) != 3 or not all(std) or not scaling.range:
+            raise ValueError(
+                "mean and std must be three numbers each, all finite, std and range not 0"
+            )
         return scaling
 
 
@@ -177,7 +180,8 @@ class KServe:
                 return config
             config = Answer(b"{}")  # only Triton has it
         try:
-            self._is_binary = _BINARY in (_json(server.body).get("extensions") or ())
+            extensions = _json(server.body).get("extensions")
+            self._is_binary = isinstance(extensions, list) and _BINARY in extensions
             self._tensors = understand(
                 _json(metadata.body), _json(config.body), self._size, self._dimension
             )
@@ -223,7 +227,8 @@ class KServe:
         import numpy as np
 
         length = answer.headers.get(_HEADER_LENGTH, "")
-        end = int(length) if length.isdecimal() else len(answer.body)
+        # more digits than that are beyond any answer's end, and Python refuses to read thousands
+        end = int(length[:20]) if length.isdecimal() else len(answer.body)
         outputs = _json(answer.body[:end]).get("outputs")
         tensor = _tensor(outputs, self._known().output, answer.body[end:])
         if tensor.size == 0 or tensor.size % count:
@@ -299,7 +304,7 @@ def _described(metadata: Mapping[str, Any], what: str) -> list[tuple[str, str, l
             (str(one["name"]), str(one["datatype"]), [int(n) for n in one["shape"]])
             for one in listed or ()
         ]
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError):
         raise BadAnswer(f"answered no description of the model's {what}") from None
 
 
@@ -378,7 +383,7 @@ def _tensor(outputs: Any, name: str, binary: bytes) -> NDArray[np.float32]:
                     return np.frombuffer(content, "<f4").astype(np.float32)
                 return _numbers(output["data"], math.prod(output["shape"]))
             at += int(length or 0)
-    except (TypeError, KeyError, ValueError, AttributeError):
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
         raise BadAnswer("answered something that is no tensor") from None
     raise BadAnswer("answered without an embedding")
 

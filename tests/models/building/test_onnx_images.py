@@ -224,6 +224,35 @@ def external(location: str, length: int | None = None):
     return change
 
 
+def elsewhere(name: str) -> onnx.TensorProto:
+    """Weights that are said to be in a file of this computer."""
+    tensor = numpy_helper.from_array(np.ones(3, np.float32), name)
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+    return tensor
+
+
+def test_no_file_is_named_from_within_a_branch_or_by_sparse_weights(tmp_path: Path) -> None:
+    def in_a_branch(proto: onnx.ModelProto) -> None:
+        said = [helper.make_tensor_value_info("t", TensorProto.FLOAT, None)]
+        same = helper.make_node("Identity", ["w"], ["t"])
+        branch = helper.make_graph([same], "branch", [], said, [elsewhere("w")])
+        proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "is"))
+        choice = helper.make_node("If", ["is"], ["chosen"], then_branch=branch, else_branch=branch)
+        proto.graph.node.append(choice)
+
+    def sparse(proto: onnx.ModelProto) -> None:
+        indices = numpy_helper.from_array(np.arange(3), "places")
+        weights = helper.make_sparse_tensor(elsewhere("sparse"), indices, [9])
+        proto.graph.sparse_initializer.append(weights)
+
+    for change in (in_a_branch, sparse):
+        file = write(tmp_path / "a.onnx", GOOD, change=change)
+        with pytest.raises(ModelFileError, match="in another file"):
+            build(OnnxImages(PIXELS), {MAIN: file}, tmp_path / "b.onnx")
+
+
 def test_weights_beside_it_are_taken_in(tmp_path: Path) -> None:
     (tmp_path / "blob").write_bytes(KERNELS.tobytes())
     file = write(tmp_path / "a.onnx", GOOD, change=external("model.onnx_data"))

@@ -114,12 +114,29 @@ def _check_operators(network: Network) -> None:
                 f"needs the operator {node.op_type} of {node.domain}, which is not ONNX's own. "
                 "Take the file that is neither optimised nor quantised, often model.onnx."
             )
-        for attribute in node.attribute:
-            if attribute.t.external_data or attribute.sparse_tensor.values.external_data:
-                raise network.wrong(f"keeps a part of its node {node.name!r} in another file.")
+        if any(tensor.external_data for tensor in _tensors_of(node)):
+            raise network.wrong(f"keeps a part of its node {node.name!r} in another file.")
+    if any(map(_is_elsewhere, network.proto.graph.sparse_initializer)):
+        raise network.wrong("keeps sparse weights in another file.")
     opsets = [o.version for o in network.proto.opset_import if o.domain in _DOMAINS]
     if not opsets or min(opsets) < _OLDEST_OPSET:
         raise network.wrong(f"is too old: it needs opset {_OLDEST_OPSET} or later.")
+
+
+def _tensors_of(node: onnx.NodeProto) -> Iterator[onnx.TensorProto]:
+    """What is fixed in a node, and in graphs inside it."""
+    for attribute in node.attribute:
+        yield from (attribute.t, *attribute.tensors)
+        sparse = [attribute.sparse_tensor, *attribute.sparse_tensors]
+        for inner in (attribute.g, *attribute.graphs):
+            yield from inner.initializer
+            sparse += inner.sparse_initializer
+        for one in sparse:
+            yield from (one.values, one.indices)
+
+
+def _is_elsewhere(sparse: onnx.SparseTensorProto) -> bool:
+    return bool(sparse.values.external_data or sparse.indices.external_data)
 
 
 def _forget_origins(graph: onnx.GraphProto) -> None:
