@@ -286,6 +286,23 @@ class TestTrouble:
         assert len(files(tmp_path / "to")) == len(names)
 
 
+def test_a_drive_that_keeps_no_times_is_saved_into(photo, tmp_path, monkeypatch):
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    (saved,) = SaveImages(tmp_path / "to")([photo])
+    assert Path(saved.path).read_bytes() == photo.read_bytes()
+
+
+def test_a_copied_jpeg_2000_has_the_name_that_programs_know(tmp_path):
+    file = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(file, "JPEG2000")
+    (tmp_path / "a.jp2").write_bytes(file.getvalue())
+    (saved,) = SaveImages(tmp_path / "to")([tmp_path / "a.jp2"])
+    assert Path(saved.path).name == "a.jp2"
+
+
 def test_threads_that_ask_at_once_share_their_processes(monkeypatch):
     """Pictures of the web come from another thread: none may start processes that nobody ends."""
 

@@ -155,9 +155,7 @@ class Supervisor:
 
     def _hand_over(self, images: list[Image]) -> bool:
         """Hand images over; False if the workers turn out to be gone."""
-        images = [
-            i for i in images if i.future.running() or i.future.set_running_or_notify_cancel()
-        ]
+        images = list(filter(_is_wanted, images))
         if not images:
             return True
         try:

@@ -158,7 +158,8 @@ def _part(folder: Path, data: bytes, times: os.stat_result | None) -> Iterator[P
             file.flush()
             os.fsync(file.fileno())
         if times is not None:
-            os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))
+            with contextlib.suppress(OSError):  # phones and some network drives keep no times
+                os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))
         yield part
     finally:
         part.unlink(missing_ok=True)

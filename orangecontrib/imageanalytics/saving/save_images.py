@@ -41,6 +41,8 @@ _TICK = 0.1
 _HELD = 64 * 2**20
 #: The format of pictures of a kind that is read but not written, such as HEIC.
 _INSTEAD = FORMATS["png"]
+#: What names of copied files end in, where that is not the kind's name.
+_OTHERS = {"JPEG2000": ".jp2"}
 _BY_SIGNATURE = {name: format for format in FORMATS.values() for name in format.signatures}
 
 
@@ -215,7 +217,7 @@ class SaveImages:
         wanted = self._format or own or _INSTEAD
         as_it_was = _Ready(data, wanted.extension, times)
         if self._fit is None and (wanted is own or (name and self._format is None)):
-            extension = wanted.extension if own else f".{name.lower()}"
+            extension = wanted.extension if own else _OTHERS.get(name, f".{name.lower()}")
             return _done(replace(as_it_was, extension=extension))
         unchanged = as_it_was if wanted is own and isinstance(self._fit, Within) else None
         return self._encoded(BytesTask(data), wanted, workshop, unchanged)

@@ -64,7 +64,7 @@ class _Room:
 class Embedders:
     """Embeds with any of a number of models.
 
-    Each has its own worker processes, from its first image on; those that are idle for half a
+    Each has its own worker processes, from its first image on; those that are idle for a
     minute end. So memory depends on the models in use, not on those that are offered.
 
     Parameters

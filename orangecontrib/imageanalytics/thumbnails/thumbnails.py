@@ -48,7 +48,7 @@ class Thumbnails:
 
     A thumbnail is upright, has the picture's aspect ratio and its transparency, and is never
     larger than the picture itself. Processes start with the first image that is not in the
-    cache, and end when there has been nothing to do for half a minute, or with `close`.
+    cache, and end when there has been nothing to do for a minute, or with `close`.
 
     Parameters
     ----------
