@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
@@ -20,7 +21,7 @@ from PIL import Image
 from orangecontrib.imageanalytics.decoding.fit import Squash, Within
 from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
-from orangecontrib.imageanalytics.saving import FORMATS, FolderError, SaveImages, save_images
+from orangecontrib.imageanalytics.saving import FORMATS, FolderError, Saved, SaveImages, save_images
 from orangecontrib.imageanalytics.saving.encoding import EncodeJob
 from orangecontrib.imageanalytics.saving.new_files import PART, NewFiles
 from tests.web_server import WebServer, answer
@@ -223,6 +224,21 @@ class TestSources:
             None,
         ]
         assert files(tmp_path / "to") == ["a.b.png"]
+
+    @pytest.mark.parametrize("format", [key for key, one in FORMATS.items() if one.longest])
+    def test_what_a_format_cannot_hold_is_skipped_and_the_rest_is_there(self, format, tmp_path):
+        long = np.zeros((1, FORMATS[format].longest + 1, 3), np.uint8)
+        outcomes = SaveImages(tmp_path / "to", format, workers=1)(
+            [long, np.zeros((5, 6), np.uint8)]
+        )
+        assert outcomes[0].reason is Reason.TOO_LARGE
+        assert isinstance(outcomes[1], Saved)
+
+    def test_what_the_codec_refuses_is_skipped(self):
+        odd = replace(FORMATS["webp"], longest=None)
+        outcome = EncodeJob(odd)(np.zeros((1, 20_000, 3), np.uint8))
+        assert outcome.reason is Reason.UNSUPPORTED
+        assert "16383" in outcome.detail
 
     def test_folders_in_the_folder_are_made_safe(self, photo, tmp_path):
         folder = tmp_path / "to"

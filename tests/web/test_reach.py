@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
@@ -86,6 +87,15 @@ def test_from_a_workflow_only_what_the_user_has_agreed_to_is_fetched() -> None:
     for host in ("evil.example", "localhost", "127.0.0.1", "192.168.1.1"):
         assert "you have not agreed" in AGREED.refusal(host)
     assert Reach(frozenset({"localhost"})).refusal("localhost") == ""
+
+
+@pytest.mark.parametrize("host", ["xn--bcher-kva.example", "b\u00fccher.example"])
+def test_a_name_is_agreed_to_in_either_way_to_write_it(host: str) -> None:
+    url = f"http://{host}/a.jpg"
+    address = httpx.URL(url)
+    looked_up = address.raw_host.decode()
+    assert Reach(frozenset({host_of(url)})).refusal(address.host, looked_up) == ""
+    assert AGREED.refusal(address.host, looked_up)
 
 
 @pytest.mark.parametrize("reach", [Reach(), AGREED], ids=["script", "workflow"])

@@ -277,7 +277,7 @@ class Downloads:
         """Get an image from where the redirects lead, each hop with the row of its own."""
         address = _address(url)
         named = address.host
-        if refusal := self._reach.refusal(named):
+        if refusal := self._reach.refusal(named, address.raw_host.decode("ascii")):
             raise DownloadFailed(refusal)
         client = await self._client()
         for _ in range(self._limits.redirects + 1):

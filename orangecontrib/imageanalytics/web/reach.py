@@ -87,9 +87,17 @@ class Reach:
     hosts: frozenset[str] | None = None
     link_local: bool = field(default_factory=_is_link_local_wanted)
 
-    def refusal(self, named: str) -> str:
-        """Say why nothing is fetched from a host that a reference names; empty if it may be."""
-        if self.hosts is not None and named.lower() not in self.hosts:
+    def refusal(self, named: str, looked_up: str = "") -> str:
+        """Say why nothing is fetched from a host that a reference names; empty if it may be.
+
+        Parameters
+        ----------
+        named : str
+            The host, as people read it.
+        looked_up : str
+            The same in ASCII ("xn--..."): who wrote it so has agreed to it so.
+        """
+        if self.hosts is not None and self.hosts.isdisjoint((named.lower(), looked_up)):
             return f"you have not agreed that images are fetched from {named}"
         return self.refusal_of_step(named, named, None)
 
