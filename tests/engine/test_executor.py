@@ -21,7 +21,7 @@ import pytest
 from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.embedder import BytesTask, FileTask
 from orangecontrib.imageanalytics.engine import Engine
-from orangecontrib.imageanalytics.engine.supervisor import DEATHS_PER_IMAGE
+from orangecontrib.imageanalytics.engine.supervisor import DEATHS_PER_IMAGE, Supervisor
 from orangecontrib.imageanalytics.outcome import ModelFileError, Reason, Skipped, WorkerError
 from tests.jobs import HANG, SEGFAULT, BrokenModel, MeanColour, png
 
@@ -92,6 +92,25 @@ def test_an_image_that_hangs_is_skipped_after_the_deadline_and_all_others_are_no
     assert [index for index, one in enumerate(results) if isinstance(one, Skipped)] == [3]
     assert results[3].reason is Reason.CRASHED
     assert "1.5 s" in results[3].detail
+
+
+class Asleep(Executor):
+    """A cluster whose workers have not come yet."""
+
+    def submit(self, fn, /, *args, **kwargs) -> Future:
+        return Future()
+
+
+def test_a_cluster_that_is_waited_for_is_not_looked_at_without_rest(start, tmp_path, monkeypatch):
+    looked = []
+    look = Supervisor.look
+    monkeypatch.setattr(Supervisor, "look", lambda self: (looked.append(self), look(self)))
+    (tmp_path / "a.png").write_bytes(png("red"))
+    engine = start(Asleep(), deadline=0.2)
+    waiting = engine.submit(FileTask(str(tmp_path / "a.png")))
+    time.sleep(1)  # the deadline is that of reading, which is done
+    assert not waiting.done()
+    assert len(looked) < 50
 
 
 class Unsteady(ThreadPoolExecutor):

@@ -267,7 +267,8 @@ class Supervisor:
         if self._state is State.STARTING:
             due = self._started_at + STARTING
         elif self._handed:
-            began = (bundle.since for bundle in self._handed.values() if bundle.since)
+            timed = (self._handed[handed] for handed in self._workers.timed(self._handed))
+            began = (bundle.since for bundle in timed if bundle.since is not None)
             due = self._deadline + min(began, default=time.monotonic())
         else:
             return None
