@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.figure import Figure
 from benchmarks.program import Scope, run, say
-from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics.decoding import BUDGET, pixels
 from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.embedder import BytesTask
 from orangecontrib.imageanalytics.engine.backlog import Backlog
@@ -152,7 +152,7 @@ class _Former(Memory):
 
 def _former(workers: int) -> Memory:
     """Give the rule that there was: one gigabyte for all, half of it in equal parts."""
-    total = pixels.BUDGET
+    total = BUDGET
     allowance = total // (2 * workers)
     return _Former(total, total, allowance, total - allowance * workers)
 

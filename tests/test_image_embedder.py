@@ -269,7 +269,7 @@ def test_a_script_imports_neither_orange_nor_qt_nor_httpx(photos):
         "import sys\n"
         "from orangecontrib.imageanalytics.image_embedder import ImageEmbedder\n"
         f"with ImageEmbedder() as embedder: assert embedder([{str(photos[0])!r}])[0] is not None\n"
-        "heavy = {'Orange', 'AnyQt', 'PyQt6', 'httpx', 'onnxruntime', 'asyncio'}\n"
+        "heavy = {'Orange', 'AnyQt', 'PyQt6', 'httpx', 'onnxruntime', 'asyncio', 'PIL'}\n"
         "print(heavy & set(sys.modules))"
     )
     command = [sys.executable, "-c", script]

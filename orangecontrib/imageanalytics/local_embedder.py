@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics import decoding
 from orangecontrib.imageanalytics.engine import Engine, machine
 from orangecontrib.imageanalytics.model_file.onnx_model import ModelSpec, OnnxModel
 
@@ -164,7 +164,7 @@ def local_job(model: Model) -> tuple[OnnxJob, str, int]:
 
 
 def _with_pixels(fingerprint: str) -> str:
-    return f"{fingerprint} pixels:{pixels.VERSION}"
+    return f"{fingerprint} pixels:{decoding.VERSION}"
 
 
 #: The share of the machine's memory that the networks of all workers may take; half of it is for

@@ -19,7 +19,6 @@ import numpy as np
 
 from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
-from orangecontrib.imageanalytics.decoding import pixels
 from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, PixelsTask, Result, Task
 from orangecontrib.imageanalytics.engine import worker
 from orangecontrib.imageanalytics.outcome import Embedded, Outcome, Skipped
@@ -231,6 +230,8 @@ class Pipeline:
         self._look_up_content(image, BytesTask(data))
 
     def _use_picture(self, image: _Image, picture: Picture) -> None:
+        from orangecontrib.imageanalytics.decoding import pixels
+
         try:
             ready = pixels.from_picture(picture.image, self._model.fit)
         except pixels.Unreadable as fault:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from orangecontrib.imageanalytics.decoding import jpeg, pixels
+from orangecontrib.imageanalytics.decoding import BUDGET, jpeg, pixels
 from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.decoding.pixels import (
     NeedsMemory,
@@ -105,7 +105,7 @@ class TestCorpus:
                 data = Path(case.path).read_bytes()
                 with pytest.raises(NeedsMemory) as need:
                     decode(data, FIT, allowance=1)
-                assert len(data) < need.value.cost < pixels.BUDGET / 2
+                assert len(data) < need.value.cost < BUDGET / 2
 
 
 class TestResult:

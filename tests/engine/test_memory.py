@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orangecontrib.imageanalytics.decoding.pixels import BUDGET
+from orangecontrib.imageanalytics.decoding import BUDGET
 from orangecontrib.imageanalytics.embedder import BytesTask
 from orangecontrib.imageanalytics.engine import machine
 from orangecontrib.imageanalytics.engine.backlog import Backlog, Image

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from orangecontrib.imageanalytics.decoding import (
+    BUDGET,
     contrast,
     cost,
     formats,
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from orangecontrib.imageanalytics.decoding.fit import Fit
 
 __all__ = [
-    "BUDGET",
-    "VERSION",
     "NeedsMemory",
     "Unreadable",
     "decode",
@@ -52,12 +51,6 @@ __all__ = [
     "from_picture",
     "prepare_process",
 ]
-
-#: Part of the cache's keys: to be raised when any squashed pixel comes out differently.
-VERSION = 2
-
-#: Bytes that decoding one image may take, on any computer that has them.
-BUDGET = 1_000_000_000
 
 
 class NeedsMemory(Exception):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orangecontrib.imageanalytics.decoding.pixels import BUDGET
+from orangecontrib.imageanalytics.decoding import BUDGET
 
 #: The share of a machine's memory that decoding may take. What Orange, the system and the workers
 #: themselves take (150 MB each, with SqueezeNet) is in the rest.

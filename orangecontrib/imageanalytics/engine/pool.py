@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -128,15 +130,11 @@ class WorkerPool:
 
     def end(self) -> None:
         """End all processes at once, whatever they are at, and all that they may have started."""
-        import psutil
-
         executor = self._executor
         if executor is None:
             return
         manager, results = executor._executor_manager_thread, executor._result_queue
-        for process in _with_children(self._pids()):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        _kill(dict(executor._processes or {}))
         self._executor = None
         executor.shutdown(wait=False, kill_workers=True)
         if manager is None:
@@ -152,11 +150,24 @@ class WorkerPool:
         return [] if self._executor is None else list(self._executor._processes or ())
 
 
-def _with_children(pids: list[int]) -> list[psutil.Process]:
-    """Find processes that this one has started, and what they have: it would live on without them.
+def _kill(workers: dict[int, Any]) -> None:
+    """Kill workers, by their ids, and what they have started: it would live on without them."""
+    if sys.platform == "win32":
+        import psutil
 
-    It is one look at all processes of the computer, which takes some 20 ms.
-    """
+        for found in _with_children(workers):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found.kill()
+        return
+    for pid, process in workers.items():
+        try:
+            os.killpg(pid, signal.SIGKILL)  # the group that `worker.start` has made
+        except OSError:  # it has not, so it has started nothing; or all have ended
+            process.terminate()
+
+
+def _with_children(pids: Iterable[int]) -> list[psutil.Process]:
+    """Find processes and what they have started, in one look at all processes of the computer."""
     import psutil
 
     found, ids = [], set(pids)

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
-from orangecontrib.imageanalytics.decoding import pixels
 from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, PixelsTask, Result, Task
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 
@@ -95,6 +94,8 @@ def work(job: Job, task: Task, allowance: int, most: int) -> Result | Postponed:
     most : int
         Bytes that it might be given later, once other images are done.
     """
+    from orangecontrib.imageanalytics.decoding import pixels
+
     prepare(job)
     stat = shape = None
     match task:
@@ -189,7 +190,11 @@ def prepare(job: Preparation) -> None:
 
 def start(parent: int) -> None:
     """Set up a worker process of ours; `parent` is the id of the process that owns it."""
+    from orangecontrib.imageanalytics.decoding import pixels
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    if sys.platform != "win32":
+        os.setpgid(0, 0)  # whoever kills us finds what a decoder may have started, at no cost
     _lower_priority()
     sys.addaudithook(_forbid_programs)
     _silence_libraries()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.decoding import pixels
 from orangecontrib.imageanalytics.decoding.fit import Squash
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ class JpegJob:
 
     def __call__(self, image: NDArray[np.uint8]) -> bytes:
         """Encode pixels, uint8 [H, W, 3]."""
+        from orangecontrib.imageanalytics.decoding import pixels
+
         return pixels.encode_jpeg(image)
 
 

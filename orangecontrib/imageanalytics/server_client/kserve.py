@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics import decoding
 from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.server_client.address import PREFIX
 from orangecontrib.imageanalytics.server_client.answer import BadAnswer
@@ -153,7 +153,7 @@ class KServe:
         height, width = fit.height, fit.width
         self.address = address.removeprefix(PREFIX)
         self.headers = headers
-        self.fingerprint = f"{address} {model} {width}x{height} pixels {pixels.VERSION}"
+        self.fingerprint = f"{address} {model} {width}x{height} pixels {decoding.VERSION}"
         self.job = PixelsJob(fit)
         self._size = height, width
         self._dimension = dimension

@@ -14,7 +14,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.decoding import pixels
+from orangecontrib.imageanalytics import decoding
 from orangecontrib.imageanalytics.decoding.fit import Squash
 from orangecontrib.imageanalytics.outcome import ServerSettingError
 from orangecontrib.imageanalytics.server_client.address import is_kserve, server_name
@@ -68,7 +68,7 @@ def request_headers(address: str, token: str | None) -> dict[str, str]:
 def fingerprint(address: str, model: str, size: tuple[int, int]) -> str:
     """Identify what vectors of this server's model depend on, besides the image."""
     height, width = size
-    return f"{address} {model} {width}x{height} {_ENCODING} pixels {pixels.VERSION}"
+    return f"{address} {model} {width}x{height} {_ENCODING} pixels {decoding.VERSION}"
 
 
 def speech_with(address: str, model: str, fit: Squash, dimension: int, token: str | None) -> Speech:
