@@ -7,7 +7,6 @@ import contextlib
 import os
 import sys
 import threading
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from orangecontrib.imageanalytics.outcome import (
     Skipped,
     UnknownModelError,
 )
+from orangecontrib.imageanalytics.skipped_lines import skipped_lines
 from orangecontrib.imageanalytics.sources.regular_file import shown
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from orangecontrib.imageanalytics.embedder import Lost
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
     from orangecontrib.imageanalytics.output_files import Images
-
-#: How many skipped images the summary names; a file of all is written with --skipped.
-_NAMED = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -266,13 +263,8 @@ def _print_summary(
     print(f"{embedded} of {len(outcomes)} images embedded with {title}{where}")
     if lost:
         print(lost)
-    if skipped:
-        counts = Counter(outcome.reason for _, outcome in skipped)
-        print("skipped: " + ", ".join(f"{n} {reason}" for reason, n in counts.most_common()))
-        for path, outcome in skipped[:_NAMED]:
-            print(f"  {shown(path)}: {outcome}")
-        if len(skipped) > _NAMED:
-            print(f"  and {len(skipped) - _NAMED} more; --skipped FILE lists all")
+    for line in skipped_lines(skipped, "; --skipped FILE lists all"):
+        print(line)
     if options.output is None and embedded:
         print("The vectors are kept in the cache; -o FILE writes them to a table.")
 

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from orangecontrib.imageanalytics.outcome import (
     Skipped,
     UnknownModelError,
 )
+from orangecontrib.imageanalytics.skipped_lines import skipped_lines
 from orangecontrib.imageanalytics.sources.regular_file import shown
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _find(options: argparse.Namespace, paths: list[str], cache: Cache) -> Rows:
     ):
         outcomes = list(embedder.outcomes(paths, callback=show))
     seen = [(i, o.vector) for i, o in enumerate(outcomes) if isinstance(o, Embedded)]
-    _tell_skipped([outcome for outcome in outcomes if isinstance(outcome, Skipped)])
+    _tell_skipped([(p, o) for p, o in zip(paths, outcomes, strict=True) if isinstance(o, Skipped)])
     if not seen:
         raise EmbeddingError("None of the images could be read.")
     vectors = np.array([vector for _, vector in seen])
@@ -155,8 +155,11 @@ def _duplicates(options: argparse.Namespace, paths: list[str], cache: Cache) -> 
     distance = duplicates.NEAR_COPY if options.threshold is None else options.threshold
     with _bar(len(paths)) as show:
         found = duplicates.find(paths, cache=cache, tell=lambda words, share: show(share))
-    _tell_skipped(list(found.skipped.values()))
+    _tell_skipped([(paths[row], skip) for row, skip in found.skipped.items()])
     labels = found.tree.labels(min(distance, found.tree.reach))
+    if labels.max(initial=-1) < 0:
+        compared = len(paths) - len(found.skipped)
+        print(f"no duplicates among {compared} images", file=sys.stderr)
     for group in range(int(labels.max(initial=-1)) + 1):
         rows = np.flatnonzero(labels == group)
         rows = np.array(sorted(rows.tolist(), key=lambda row: _largest_first(found, paths, row)))
@@ -192,11 +195,9 @@ def _bar(count: int) -> Iterator[Callable[[float], None]]:
         yield lambda share: bar.update(round(share * count) - bar.n) and None
 
 
-def _tell_skipped(skips: list[Skipped]) -> None:
-    counts = Counter(skip.reason for skip in skips)
-    if counts:
-        told = ", ".join(f"{n} {reason}" for reason, n in counts.most_common())
-        print(f"skipped: {told}", file=sys.stderr)
+def _tell_skipped(skips: list[tuple[str, Skipped]]) -> None:
+    for line in skipped_lines(skips):
+        print(line, file=sys.stderr)
 
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:

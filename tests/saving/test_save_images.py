@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from PIL import Image
 
 from orangecontrib.imageanalytics.decoding.fit import Squash, Within
 from orangecontrib.imageanalytics.engine import Engine
+from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 from orangecontrib.imageanalytics.saving import FORMATS, FolderError, Saved, SaveImages, save_images
 from orangecontrib.imageanalytics.saving.encoding import EncodeJob
@@ -248,6 +250,15 @@ class TestSources:
             "cats", "_.._.._outside", "_CON", "a_b_c", "", "dots",
         }  # fmt: skip
         assert not (tmp_path.parent / "outside").exists()
+
+    def test_images_beside_folders_are_saved_beside_folders(self, photo, tmp_path):
+        for place in ("from/lemon.png", "from/fruit/lemon.png"):
+            (tmp_path / place).parent.mkdir(exist_ok=True)
+            shutil.copy(photo, tmp_path / place)
+        table, _ = ImportImages()(tmp_path / "from")
+        categories = [str(row.get_class()) for row in table]
+        SaveImages(tmp_path / "to")([photo, photo], categories)
+        assert files(tmp_path / "to") == ["a.b.jpg", "fruit/a.b.jpg"]
 
 
 class TestTrouble:

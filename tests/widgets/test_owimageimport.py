@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from AnyQt.QtCore import QTimer
+from AnyQt.QtCore import QPoint, QTimer
 from AnyQt.QtWidgets import QFileDialog, QLabel
 from PIL import Image
 
@@ -32,6 +32,16 @@ class TestImporting(ImportTest):
         assert len(table) == 13 and table.domain.class_var.values == ("animal", "fruit")
         assert widget.told == "13 images, 2 categories."
         assert self.shown(widget) == [] and widget.panel.show_others.isHidden()
+
+    def test_what_was_found_stands_below_the_folder(self):
+        widget = self.make()
+        self.open(widget, PHOTOS)
+        widget.resize(470, 500)
+        widget.show()
+        until(lambda: widget.words.isVisible())
+        below = widget.words.mapTo(widget, QPoint(0, 0)).y()
+        assert below < 130
+        widget.hide()
 
     def test_a_tiff_of_several_pages_says_that_its_first_is_used(self):
         pages = [Image.new("L", (8, 8), value) for value in (0, 100, 200)]

@@ -149,7 +149,8 @@ def require(
         f"{model.title} is not on this computer yet. Fetch it once, {model.download.size / 1e6:.0f}"
         f" MB from {hub_host()} (no image is sent): "
         f"python -m orangecontrib.imageanalytics models get {model.id}. "
-        f"Or give download=True, or set the environment variable {DOWNLOAD_VARIABLE}=1."
+        f"In a script, download=True does it, too; so does the environment variable "
+        f"{DOWNLOAD_VARIABLE}=1."
     )
 
 

@@ -43,6 +43,8 @@ _HELD = 64 * 2**20
 _INSTEAD = FORMATS["png"]
 #: What names of copied files end in, where that is not the kind's name.
 _OTHERS = {"JPEG2000": ".jp2"}
+#: Subfolders that are none; the dot is the category of images beside folders of images.
+_THE_FOLDER_ITSELF = ("", ".")
 _BY_SIGNATURE = {name: format for format in FORMATS.values() for name in format.signatures}
 
 
@@ -129,7 +131,8 @@ class SaveImages:
             Each is a path (str or Path), an http or https address, a ``data:`` URI, the bytes of
             an image file, a PIL image, or a uint8 array [H, W], [H, W, 3] or [H, W, 4].
         subfolders : sequence of N str, optional
-            The folder in the folder that each goes into; an empty text is the folder itself.
+            The folder in the folder that each goes into; an empty text is the folder itself, and so
+            is a dot, which `ImportImages` gives as the category of images beside folders.
 
         Returns
         -------
@@ -175,7 +178,7 @@ class SaveImages:
                 waiting.append(
                     _Waiting(
                         stem_of(reference, number),
-                        safe_name(subfolder) if subfolder else "",
+                        "" if subfolder in _THE_FOLDER_ITSELF else safe_name(subfolder),
                         *self._begin(reference, workshop),
                     )
                 )

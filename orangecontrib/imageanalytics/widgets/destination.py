@@ -62,7 +62,7 @@ class Destination(QGroupBox):
         self.token = QLineEdit(
             echoMode=QLineEdit.EchoMode.Password, editingFinished=self._token_typed
         )
-        self.forget = QPushButton("Fo&rget", autoDefault=False, clicked=self._forget_token)
+        self.forget = QPushButton("For&get", autoDefault=False, clicked=self._forget_token)
 
         token_row = QHBoxLayout()
         token_row.addWidget(self.token)

@@ -50,7 +50,7 @@ class Panel(QObject):
         form.addRow("&Image attribute:", self.image)
         self.pictures = PicturesFolder(widget, form)
         form.addRow("&Labels:", self.label)
-        form.addRow("F&rames by:", self.frame)
+        form.addRow("Fra&mes by:", self.frame)
         self.columns = QSpinBox(minimum=1, maximum=MOST_CELLS, keyboardTracking=False)
         self.rows = QSpinBox(minimum=1, maximum=MOST_CELLS, keyboardTracking=False)
         self.automatic = QPushButton("Set Size A&utomatically", autoDefault=False)

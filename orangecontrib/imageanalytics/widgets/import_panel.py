@@ -14,6 +14,7 @@ from AnyQt.QtWidgets import (
     QLabel,
     QListWidget,
     QPushButton,
+    QSizePolicy,
     QStyle,
     QWidget,
 )
@@ -25,6 +26,9 @@ from orangecontrib.imageanalytics.widgets.menus import Menu
 if TYPE_CHECKING:
     from orangecontrib.imageanalytics.import_images import Others
     from orangecontrib.imageanalytics.widgets.background import Background
+
+#: Of the list, when it is shown, beside the 1 of what is empty below it.
+_ALL_THE_ROOM = 1000
 
 
 class Panel(QObject):
@@ -39,7 +43,7 @@ class Panel(QObject):
         self._icon = style.standardIcon(QStyle.StandardPixmap.SP_DirIcon)
         self.choose = _button("C&hoose...", "Choose another folder.")
         self.choose.setIcon(style.standardIcon(QStyle.StandardPixmap.SP_DirOpenIcon))
-        self.reload = _button("&Reload", "Look through the folder again.")
+        self.reload = _button("Re&load", "Look through the folder again.")
         self.reload.setIcon(style.standardIcon(QStyle.StandardPixmap.SP_BrowserReload))
         label = QLabel("&Folder:")
         label.setBuddy(self.folder)
@@ -51,6 +55,7 @@ class Panel(QObject):
         grid.setColumnStretch(1, 1)
 
         grid.addWidget(widget.words, 1, 0, 1, 3)
+        box.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         area.layout().addWidget(box)
 
         self.show_others = QPushButton("Show &other files", area, autoDefault=False, checkable=True)
@@ -58,8 +63,9 @@ class Panel(QObject):
             area, selectionMode=QListWidget.SelectionMode.ExtendedSelection, uniformItemSizes=True
         )
         self.show_others.toggled.connect(self._others_toggled)
-        for part in (self.show_others, self.others):
-            area.layout().addWidget(part)
+        area.layout().addWidget(self.show_others)
+        area.layout().addWidget(self.others, _ALL_THE_ROOM)
+        area.layout().addStretch(1)
 
         self.cancel = widget.cancel_button
         self.cancel.setToolTip("Stop looking through the folder.")

@@ -72,7 +72,7 @@ class Panel(QObject):
             height, width = model.input_size
             self.model.addItem(f"{model.title} ({width} × {height})", model.id)
         files, self._form = _form("Files", area)
-        self._form.addRow("Fo&rmat:", self.format)
+        self._form.addRow("For&mat:", self.format)
         self._form.addRow("Si&ze:", self.size)
         self._form.addRow("S&quare:", self.pixels)
         self._form.addRow("&Network:", self.model)
