@@ -5,7 +5,7 @@ import importlib
 import pytest
 from AnyQt.QtGui import QKeySequence
 from AnyQt.QtWidgets import QAbstractButton, QLabel
-from Orange.widgets.tests.base import WidgetTest
+from Orange.widgets.tests import base  # its class by itself would be collected, too
 
 from tests.widgets.test_category import WIDGETS
 from tests.workflows import own_user
@@ -20,7 +20,7 @@ def made(case, name):
 
 
 @pytest.mark.usefixtures("own_user")
-class TestShortcuts(WidgetTest):
+class TestShortcuts(base.WidgetTest):
     # Orange adds these to each class of tests; here they have no widget.
     test_minimum_size = test_image_export = test_msg_base_class = test_zero_size_data = None
 
