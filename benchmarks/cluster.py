@@ -65,7 +65,7 @@ def measure(scope: Scope) -> list[Figure]:
     from distributed import Client, LocalCluster
 
     say("cluster: two processes are started")
-    with LocalCluster(n_workers=_WORKERS, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=_WORKERS, threads_per_worker=1, dashboard_address=":0") as cluster:
         wire = Wire(cluster.scheduler_address)
         with Client(wire.address) as client:
             figures = list(

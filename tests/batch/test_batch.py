@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,14 @@ from pyarrow import parquet
 
 from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.__main__ import main
-from orangecontrib.imageanalytics.batch import Dataset, Run, Shard, Summary, inputs
+from orangecontrib.imageanalytics.batch import (
+    Dataset,
+    Run,
+    Shard,
+    Summary,
+    command_line,
+    inputs,
+)
 from orangecontrib.imageanalytics.batch.dataset import KEY, PASSING
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.outcome import EmbeddingError, Reason
@@ -54,7 +62,7 @@ def pattern(tmp_path) -> Shard:
 @pytest.fixture(scope="module")
 def client():
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as one,
     ):
         yield one
@@ -269,7 +277,37 @@ def test_a_model_that_cannot_be_loaded_stops_the_run(client, photos, pattern):
         Run(names(photos), broken, 8).on(client)
 
 
+def test_a_scheduler_that_is_lost_stops_the_run_and_another_one_goes_on(photos, pattern, tmp_path):
+    closing: list[threading.Thread] = []
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+
+        def close(done: int) -> None:
+            if done >= 4 and not closing:
+                closing.append(threading.Thread(target=cluster.close))
+                closing[0].start()
+
+        slow = replace(pattern, job=MeanColour(pause=0.5))
+        with (
+            Client(cluster.scheduler_address, timeout=5) as own,
+            pytest.raises(EmbeddingError, match="run it again"),
+        ):
+            Run(names(photos), slow, 2, close).on(own)
+        closing[0].join()
+    written = len(list((tmp_path / "out").iterdir()))
+    assert 2 <= written < 15
+    assert Run(names(photos), pattern, 2).here().kept == written
+    assert greys(tmp_path / "out") == EXPECTED
+
+
 # ---- the command line
+
+
+def test_a_folder_of_images_may_be_called_batch(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command_line.is_meant(["batch"])
+    (tmp_path / "batch").mkdir()
+    assert not command_line.is_meant(["batch", "-o", "photos.tab"])
+    assert command_line.is_meant(["batch", "photos", "-o", "out"])
 
 
 def test_the_command_line_writes_the_vectors_of_the_embedder(photos, tmp_path, capsys):

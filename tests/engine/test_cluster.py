@@ -21,7 +21,7 @@ _PATIENCE = 120.0  # seconds, on a loaded computer
 @pytest.fixture(scope="module")
 def client():
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster) as one,
     ):
         yield one
