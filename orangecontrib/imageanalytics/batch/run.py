@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.batch import addresses
 from orangecontrib.imageanalytics.batch.dataset import Summary
-from orangecontrib.imageanalytics.batch.shard import Shard, embed_shard, embed_shard_on_worker
+from orangecontrib.imageanalytics.batch.shard import (
+    Shard,
+    embed_shard,
+    embed_shard_on_worker,
+    packed,
+)
 from orangecontrib.imageanalytics.engine import hash_file
 from orangecontrib.imageanalytics.outcome import EmbeddingError, Reason, Skipped
 from orangecontrib.imageanalytics.sources import LocalFile, shown
@@ -128,7 +133,7 @@ class Run:
                 if not self._is_tried:
                     self._try(client, shard)
                     self._is_tried = True
-                future = client.submit(embed_shard_on_worker, shard, topic, pure=False)
+                future = client.submit(embed_shard_on_worker, *packed(shard), topic, pure=False)
                 under_way[future] = shard.number
                 waiting.add(future)
 
@@ -136,6 +141,7 @@ class Run:
             hand_over(_room(client))
             for future in waiting:
                 self._finish(future, under_way.pop(future))
+                future.release()
                 hand_over(max(0, _room(client) - len(under_way)))
         finally:
             client.cancel(list(under_way))

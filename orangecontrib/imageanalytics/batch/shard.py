@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+import zlib
 from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -111,10 +113,24 @@ def embed_shard(shard: Shard, tell: Callable[[int], object] = lambda done: None)
     return said
 
 
-def embed_shard_on_worker(shard: Shard, topic: str) -> Summary:
-    """Do the same in a worker of Dask, which tells whoever listens to the topic."""
+def packed(shard: Shard) -> tuple[Shard, bytes]:
+    """Put the names aside, compressed: Dask's scheduler keeps its last messages to each worker."""
+    return replace(shard, references=()), zlib.compress(json.dumps(shard.references).encode())
+
+
+def embed_shard_on_worker(shard: Shard, names: bytes, topic: str) -> Summary:
+    """Do the same in a worker of Dask, which tells whoever listens to the topic.
+
+    Parameters
+    ----------
+    shard, names
+        What `packed` gives.
+    topic : str
+        Of Dask's events.
+    """
     from distributed import get_worker
 
+    shard = replace(shard, references=tuple(json.loads(zlib.decompress(names))))
     worker = get_worker()
     return embed_shard(
         shard, lambda done: worker.log_event(topic, {"shard": shard.number, "done": done})
