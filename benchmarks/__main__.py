@@ -33,6 +33,7 @@ PROGRAMS = (
     "postponed",
     "similarity",
     "duplicates",
+    "grid",
     "viewer",
     "cluster",
 )

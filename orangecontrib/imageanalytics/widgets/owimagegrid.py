@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from Orange.data import Table, Variable
 from Orange.widgets import gui
 from Orange.widgets.settings import Setting
-from Orange.widgets.utils.annotated_data import create_annotated_table, create_groups_table
+from Orange.widgets.utils.annotated_data import create_annotated_table
 from Orange.widgets.utils.colorpalettes import LimitedDiscretePalette
 from Orange.widgets.utils.sql import check_sql_input
 from Orange.widgets.widget import Input, Msg, Output
@@ -116,6 +116,7 @@ class OWImageGrid(Background):
         self._in_subset: NDArray[np.bool_] | None = None
         self._frames: NDArray[np.floating] | None = None
         self._colours: list[QColor] = []
+        self._group_colours: list[QColor] = []  # if there are several groups
         self.view = ImagesView()
         self.view.set_picking(True)
         self.view.set_marks(self._mark)
@@ -478,6 +479,10 @@ class OWImageGrid(Background):
         self.commit.deferred()
 
     def _show_selection(self) -> None:
+        last = int(self.groups.max(initial=0))
+        palette = LimitedDiscretePalette(last)
+        colours = [palette.value_to_qcolor(group) for group in range(last)]
+        self._group_colours = colours if last > 1 else []
         self.view.select_rows(np.flatnonzero(self.groups))
         self.view.refresh()
 
@@ -492,11 +497,9 @@ class OWImageGrid(Background):
         if self._frames is not None and not np.isnan(self._frames[row]):
             frame = self._colours[int(self._frames[row])]
         badge, group = "", int(self.groups[row]) if row < len(self.groups) else 0
-        several = int(self.groups.max(initial=0))
-        if group and several > 1:
+        if group and self._group_colours:
             badge = str(group)
-            if frame is None:
-                frame = LimitedDiscretePalette(several).value_to_qcolor(group - 1)
+            frame = frame or self._group_colours[group - 1]
         dimmed = self._in_subset is not None and not self._in_subset[row]
         return Mark(frame=frame, badge=badge, dimmed=dimmed)
 
@@ -508,19 +511,12 @@ class OWImageGrid(Background):
         self._send()
 
     def _send(self) -> None:
-        if self.data is None or self.arranged is None or not self.groups.any():
+        if self.arranged is None:
             self.Outputs.selected_data.send(None)
             self.Outputs.data.send(self.data and create_annotated_table(self.data, []))
             return
-        rows = np.flatnonzero(self.groups)
-        several = self.groups.max() > 1
-        selected = create_groups_table(self.data, self.groups, False, "Group")
-        self.Outputs.selected_data.send(selected)
-        self.Outputs.data.send(
-            create_groups_table(self.data, self.groups)
-            if several
-            else create_annotated_table(self.data, rows)
-        )
+        self.Outputs.selected_data.send(self.arranged.outputs.selected(self.groups))
+        self.Outputs.data.send(self.arranged.outputs.all(self.groups))
 
     # ---- the rest of a widget's life
 
