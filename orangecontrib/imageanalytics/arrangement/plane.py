@@ -179,8 +179,9 @@ def _embedded(reduced: NDArray[np.float64], tick: Tick) -> NDArray[np.float64]:
 
     jobs = -1 if len(reduced) >= _MANY else 1
     perplexity = min(PERPLEXITY, (len(reduced) - 1) / 3)
+    # One thread: scikit-learn's others, joblib's, are not to be had in a process like ours.
     affinities = affinity.PerplexityBasedNN(
-        reduced, perplexity, method="exact", n_jobs=jobs, random_state=_SEED
+        reduced, perplexity, method="exact", n_jobs=1, random_state=_SEED
     )
     start = initialization.rescale(reduced[:, :2])
     embedding = TSNEEmbedding(
