@@ -63,7 +63,7 @@ def _speed_up(megapixels: float, paths: list[str], folder: Path, rounds: int) ->
         f"Before, {megapixels} megapixels: the single-threaded loop's time over ours",
         single / ours,
         "×",
-        at_least=10,
+        at_least=12,
         note=f"{1000 * single:.0f} ms per image before, {1000 * ours:.1f} ms now; "
         f"by processor time, on all cores, {statistics.median(spent_before) / per_core:.1f} ×; "
         f"{threaded / ours:.1f} × if BLAS may use all cores",

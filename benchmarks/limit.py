@@ -55,7 +55,7 @@ def _over_limit(megapixels: float, paths: list[str], rounds: int) -> Figure:
         f"Limit, {megapixels} megapixels: time per image over that of decoding and computing alone",
         whole / limit,
         "×",
-        at_most=1.15,
+        at_most=1.12,
         note=f"{1000 * whole:.1f} ms per image over {1000 * limit:.1f} ms; "
         f"by processor time {statistics.median(spent) / tight.processor_time:.2f} ×; "
         f"{cold / limit:.2f} × with the start of the workers, for {len(paths)} photos",

@@ -24,10 +24,12 @@ PHOTO = ROOT / "examples" / "photos" / "fruit" / "lemon.png"
 ((_, WIDGETS),) = json.loads((ROOT / "doc" / "widgets.json").read_text(encoding="utf-8"))
 PACKAGE = "orangecontrib/imageanalytics"
 
+MODELS = ("squeezenet", "efficientnet-lite0", "efficientnet-lite2")
+
 #: What must be in the wheel.
 NEEDED = (
-    *(f"{PACKAGE}/weights/{m}.onnx" for m in ("squeezenet", "efficientnet-lite0")),
-    *(f"{PACKAGE}/weights/{m}.LICENSE.txt" for m in ("squeezenet", "efficientnet-lite0")),
+    *(f"{PACKAGE}/weights/{m}.onnx" for m in MODELS),
+    *(f"{PACKAGE}/weights/{m}.LICENSE.txt" for m in MODELS),
     *(f"{PACKAGE}/widgets/icons/{PurePosixPath(widget['icon']).name}" for widget in WIDGETS),
     *(f"{PACKAGE}/help/{PurePosixPath(widget['doc']).with_suffix('.html')}" for widget in WIDGETS),
     f"{PACKAGE}/help/index.html",

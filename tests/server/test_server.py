@@ -60,7 +60,7 @@ def post(server: str, model: str, body: bytes) -> httpx.Response:
     return client.post(f"{server}image/{model}?machine=1&session=2&retry=1", content=body)
 
 
-@pytest.mark.parametrize("model", ["squeezenet", "efficientnet-lite0"])
+@pytest.mark.parametrize("model", ["squeezenet", "efficientnet-lite0", "efficientnet-lite2"])
 def test_the_same_image_gives_the_same_vector_as_locally(server: str, photos: list[Path], model):
     response = post(server, model, photos[0].read_bytes())
     assert response.status_code == 200
@@ -109,12 +109,17 @@ def test_every_float32_comes_through_the_json_as_it_was():
 def test_an_unknown_model_is_404_with_those_that_there_are(server: str):
     response = post(server, "vgg99", b"")
     assert response.status_code == 404
-    assert response.json()["models"] == ["squeezenet", "efficientnet-lite0", "vgg16"]
+    assert response.json()["models"] == [
+        "squeezenet",
+        "efficientnet-lite0",
+        "efficientnet-lite2",
+        "vgg16",
+    ]
 
 
 def test_the_models_are_listed(server: str):
     listed = {model["id"]: model for model in client.get(f"{server}models").json()["models"]}
-    assert list(listed) == ["squeezenet", "efficientnet-lite0", "vgg16"]
+    assert list(listed) == ["squeezenet", "efficientnet-lite0", "efficientnet-lite2", "vgg16"]
     assert listed["vgg16"]["title"] == "VGG-16"
     assert listed["vgg16"]["dimension"] == 4096
     assert listed["vgg16"]["input_size"] == [224, 224]

@@ -253,8 +253,11 @@ def test_a_models_folder_that_is_not_there_is_told(tmp_path: Path, caplog):
     assert "missing is not a folder" in fails(caplog, "--models", str(tmp_path / "missing"))
 
 
+BUNDLED = ("squeezenet", "efficientnet-lite0", "efficientnet-lite2")
+
+
 def test_without_a_folder_the_bundled_models_are_served():
-    assert list(find_models(None)) == ["squeezenet", "efficientnet-lite0"]
+    assert list(find_models(None)) == list(BUNDLED)
 
 
 def downloaded(name: str, size: int = 224, dimension: int = 4096) -> Path:
@@ -267,7 +270,7 @@ def downloaded(name: str, size: int = 224, dimension: int = 4096) -> Path:
 def test_downloaded_models_are_served_also_under_the_name_of_the_servers_own():
     file = downloaded("vgg16-local")
     served = find_models(None)
-    assert list(served) == ["squeezenet", "efficientnet-lite0", "vgg16-local", "vgg16"]
+    assert list(served) == [*BUNDLED, "vgg16-local", "vgg16"]
     assert served["vgg16"].weights == served["vgg16-local"].weights == file
     assert served["vgg16"].id == "vgg16"
 

@@ -407,10 +407,11 @@ class TestLooks(EmbeddingWidgetTest):
     def test_models_are_listed_in_sections_with_where_each_runs(self):
         menu = self.make().panel.model
         texts = [menu.itemText(i) for i in range(menu.count())]
-        assert texts[:4] == [
+        assert texts[:5] == [
             "On this computer",
             "SqueezeNet (local)",
             "EfficientNet-Lite0 (local)",
+            "EfficientNet-Lite2 (local)",
             "To download",
         ]
         assert "VGG-16 (torchvision), 553 MB" in texts
@@ -471,7 +472,7 @@ class TestModelsOfTheUser(EmbeddingWidgetTest):
         widget = self.make(model="mine")
         menu = widget.panel.model
         assert menu.currentText() == "mine (local)"
-        assert menu.currentIndex() == 3  # after the bundled ones
+        assert menu.currentIndex() == 4  # after the bundled ones
         self.give(widget, image_table(photo_paths()[:2]))
         self.finish(widget)
         assert self.outputs(widget)[0].X.shape == (2, 4)

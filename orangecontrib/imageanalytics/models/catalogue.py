@@ -67,7 +67,8 @@ MODELS: dict[str, Model] = {
             id="efficientnet-lite0",
             title="EfficientNet-Lite0",
             description="A newer network for photos of everyday things, about as fast as "
-            "SqueezeNet; classifiers make a sixth to a third fewer mistakes on its embeddings.",
+            "SqueezeNet; classifiers make a sixth to a third fewer mistakes on its embeddings. "
+            "The one to start with.",
             input_size=(224, 224),
             dimension=1280,
             layer="the pooled activations before the classifier",
@@ -78,6 +79,22 @@ MODELS: dict[str, Model] = {
             kind=Kind.BUNDLED,
             milliseconds=7.7,
             weights=WEIGHTS / "efficientnet-lite0.onnx",
+        ),
+        Model(
+            id="efficientnet-lite2",
+            title="EfficientNet-Lite2",
+            description="EfficientNet-Lite0's larger sibling: takes twice as long, and classifiers "
+            "make fewer mistakes on its embeddings of photos. For when each mistake counts.",
+            input_size=(260, 260),
+            dimension=1280,
+            layer="the pooled activations before the classifier",
+            trained_on=_IMAGENET,
+            licence="Apache-2.0",
+            citation="Tan and Le (2019), EfficientNet: Rethinking Model Scaling for Convolutional "
+            "Neural Networks, ICML, arXiv:1905.11946 (the variant EfficientNet-Lite2)",
+            kind=Kind.BUNDLED,
+            milliseconds=16,
+            weights=WEIGHTS / "efficientnet-lite2.onnx",
         ),
         # Those to download. Repositories, commits, names, sizes (to the last MB that is shown) and
         # SHA-256 are what the pages of huggingface.co said in the copies that could be read of
