@@ -158,8 +158,9 @@ class TextEmbedder:
         from orangecontrib.imageanalytics.model_file import text_model
 
         spec = self._files()
-        computing = self._started(spec).call(text_model.embed, spec, texts)
+        pool = self._started(spec)
         try:
+            computing = pool.call(text_model.embed, spec, texts)
             while True:
                 try:
                     vectors: NDArray[np.float32] = computing.result(timeout=_TICK)

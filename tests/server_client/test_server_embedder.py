@@ -178,7 +178,8 @@ def check_failures(server: MisbehavingServer, ending: Ending) -> None:
     """Everything is embedded, but what was tried as often as it may be."""
     failed = ending.skipped(Reason.SERVER_FAILED)
     assert sorted(ending.embedded + failed) == list(ALL)
-    assert all(server.sent[number] == POLICY.attempts for number in failed)
+    # A server that cuts a connection may not have read what it was sent.
+    assert all(server.sent[number] <= POLICY.attempts for number in failed)
     assert ending.embedder.lost is None
 
 
