@@ -27,6 +27,7 @@ from orangecontrib.imageanalytics.widgets.saving_panel import (
 )
 from orangecontrib.imageanalytics.widgets.saving_run import Finished, Request, save
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
+from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, named
 
 #: A column of more values makes no menu of folders: it would be one for each picture.
 _MOST_SUBFOLDERS = 1000
@@ -66,10 +67,7 @@ class OWSaveImages(Background):
             "under 'Pictures in folder'."
         )
         skipped = Msg("{}")
-        web = Msg(
-            "Images on {} were not fetched: it would tell these servers that you look at them. "
-            "Press Fetch Them from the Web to agree."
-        )
+        web = Msg(NOT_FETCHED)
 
     class Information(Background.Information):
         cancelled = Msg("Cancelled. What was saved stays: Save goes on from there.")
@@ -288,7 +286,7 @@ class OWSaveImages(Background):
         self.tell(f"{result.summary}.")
         self.Warning.skipped(f"{result.summary}.", shown=bool(result.reasons))
         self.Error.stopped(f"{result.stopped} {result.summary}.", shown=bool(result.stopped))
-        self.Warning.web(", ".join(result.unasked[:3]), shown=bool(result.unasked))
+        self.Warning.web(named(result.unasked), shown=bool(result.unasked))
         self.panel.fetch.setVisible(bool(result.unasked))
 
     def _clear_outcome(self) -> None:

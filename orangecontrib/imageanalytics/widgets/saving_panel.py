@@ -28,6 +28,7 @@ from orangecontrib.imageanalytics.widgets.controls import set_row_visible
 from orangecontrib.imageanalytics.widgets.data_file import at_home
 from orangecontrib.imageanalytics.widgets.menus import Menu
 from orangecontrib.imageanalytics.widgets.pictures_folder import PicturesFolder
+from orangecontrib.imageanalytics.widgets.web_consent import FETCH
 
 if TYPE_CHECKING:
     from Orange.data import Variable
@@ -94,7 +95,7 @@ class Panel(QObject):
 
         self.automatically = QCheckBox("Save &automatically when something changes", area)
         self.save = QPushButton("&Save", autoDefault=False)
-        self.fetch = QPushButton("&Fetch Them from the Web", autoDefault=False, visible=False)
+        self.fetch = QPushButton(FETCH, autoDefault=False, visible=False)
         self.cancel = widget.cancel_button
         area.layout().addWidget(self.automatically)
         row = QHBoxLayout()

@@ -10,6 +10,7 @@ from orangecontrib.imageanalytics.outcome import Reason, Skipped
 from orangecontrib.imageanalytics.saving import AS_IT_IS, FolderError, Saved
 from orangecontrib.imageanalytics.sources import is_lost, shown
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
+from orangecontrib.imageanalytics.widgets.web_consent import unasked
 
 if TYPE_CHECKING:
     from Orange.data import Table
@@ -114,12 +115,11 @@ def save(request: Request, run: Run) -> Finished:
     # All that it needs is loaded by the first run, not by the start of Orange.
     from orangecontrib.imageanalytics import tables
     from orangecontrib.imageanalytics.saving import SaveImages
-    from orangecontrib.imageanalytics.web.reach import Reach, host_of
+    from orangecontrib.imageanalytics.web.reach import Reach
 
     references = tables.references(request.table, request.attribute, request.pictures_folder)
-    hosts = frozenset(map(host_of, references)) - {""}
-    agreed = hosts & user_settings().web_hosts()
-    saver = SaveImages(request.folder, request.format, request.fit, reach=Reach(agreed))
+    reach, hosts = Reach(user_settings().web_hosts()), unasked(references)
+    saver = SaveImages(request.folder, request.format, request.fit, reach=reach)
     found = [None if is_lost(name, request.pictures_folder) else name for name in references]
     outcomes: list[Saved | Skipped] = []
     stopped = ""
@@ -136,7 +136,7 @@ def save(request: Request, run: Run) -> Finished:
             tell()
     except FolderError as error:
         stopped = str(error)
-    return _finished(request, references, outcomes, stopped, tuple(sorted(hosts - agreed)))
+    return _finished(request, references, outcomes, stopped, hosts)
 
 
 def _subfolders(request: Request) -> list[str] | None:
