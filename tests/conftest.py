@@ -9,10 +9,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from Orange.data import Table
+
+from orangecontrib.imageanalytics.surroundings import Surroundings, surround, surroundings
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
+
+# As Orange's own tests have it: a write into a table that nobody unlocked is an error.
+Table.LOCKING = True
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +33,15 @@ def own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
         *("HF_HUB_OFFLINE", "HF_TOKEN", "HF_HUB_CACHE"),
     ):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def surrounded_by(own_surroundings: None) -> Iterator[Surroundings]:
+    """Let each test begin as a script of its own, whichever test has imported the widgets."""
+    before, own = surroundings(), Surroundings()
+    surround(own)
+    yield own
+    surround(before)
 
 
 @pytest.fixture

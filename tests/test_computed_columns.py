@@ -25,7 +25,7 @@ from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.outcome import ComputedColumnError
 from orangecontrib.imageanalytics.server_client.address import TOKEN_VARIABLE
-from orangecontrib.imageanalytics.surroundings import Surroundings, surround, surroundings
+from orangecontrib.imageanalytics.surroundings import Surroundings, surround
 from tests import colour_photos
 from tests.colour_photos import MODEL, embed, photos, without_pictures
 from tests.conftest import PHOTOS, workers
@@ -36,12 +36,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:sklearn")
 
 @pytest.fixture(autouse=True)
 def a_script(no_new_workers):
-    """Begin with a script's surroundings, and end all that is kept."""
-    before = surroundings()
-    surround(Surroundings())
+    """Have the model, and end all that is kept."""
     colour_photos.add_model()
     yield
-    surround(before)
     kept_embedders.close_all()
 
 

@@ -22,7 +22,8 @@ def table(values, embedder=None, names=()):
     image = StringVariable("image")
     image.attributes["type"] = "image"
     domain = Domain(columns, DiscreteVariable("kind", ("a", "b")), [image])
-    metas = np.array([[f"{i}.png"] for i in range(len(values))], object).reshape(-1, 1)
+    metas = np.empty((len(values), 1), object)
+    metas[:, 0] = [f"{i}.png" for i in range(len(values))]
     return Table.from_numpy(domain, values, np.arange(len(values)) % 2, metas)
 
 

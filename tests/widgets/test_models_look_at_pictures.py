@@ -37,8 +37,7 @@ from Orange.widgets.unsupervised.owpca import OWPCA
 
 from orangecontrib.imageanalytics import kept_embedders
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-from orangecontrib.imageanalytics.surroundings import surround, surroundings
-from orangecontrib.imageanalytics.widgets.model_calls import OrangeWindow
+from orangecontrib.imageanalytics.surroundings import surroundings
 from tests import colour_photos
 from tests.colour_photos import MODEL, embed, photos, without_pictures
 from tests.misbehaving_server import MisbehavingServer
@@ -60,13 +59,10 @@ def plain(table: Table) -> Table:
 class ModelsTest(EmbeddingWidgetTest):
     @pytest.fixture(autouse=True)
     def tables(self, own_user: None):
-        before = surroundings()
-        surround(OrangeWindow())
         colour_photos.add_model()
         self.embedded = embed(photos(self.folder / "old"))
         self.raw = photos(self.folder / "new", 6, seed=1)
         yield
-        surround(before)
         kept_embedders.close_all()
 
     def model(self, table: Table | None = None) -> Any:

@@ -1,0 +1,19 @@
+"""What the tests of widgets share: they run in Orange's window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from orangecontrib.imageanalytics.surroundings import surround, surroundings
+from orangecontrib.imageanalytics.widgets.model_calls import OrangeWindow
+
+
+@pytest.fixture(autouse=True)
+def surrounded_by(own_surroundings: None) -> Iterator[OrangeWindow]:
+    """Let each test begin in a window whose user has agreed to nothing yet."""
+    before, own = surroundings(), OrangeWindow()
+    surround(own)
+    yield own
+    surround(before)
