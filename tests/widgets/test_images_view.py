@@ -444,7 +444,7 @@ class TestMenu(ViewTest):
         self.view.more_like_this.connect(told.append)
         self.click(2)
         self.click(5, CONTROL)
-        self.view.menu.more_like_this()
+        self.view.menu.ask_for_alike()
         assert told == [[2, 5]]
 
 

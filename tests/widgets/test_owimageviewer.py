@@ -242,7 +242,7 @@ class TestSorting(ViewerTest):
         widget.panel.again.click()
         self.finish(widget)
         assert widget.view.images.order.tolist() == [1, 3, 2, 0]
-        widget.view.menu.more_like_this()  # of the current one
+        widget.view.menu.ask_for_alike()  # of the current one
         self.finish(widget)
 
     def test_more_like_this_sorts_by_similarity(self):

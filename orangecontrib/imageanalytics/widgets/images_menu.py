@@ -7,17 +7,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from AnyQt.QtCore import QMimeData, QObject, QPoint, QUrl
+from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtGui import QDesktopServices, QImage
 from AnyQt.QtWidgets import QApplication, QMenu
 
 from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.widgets.images_loader import Loader
-
-if TYPE_CHECKING:
-    from orangecontrib.imageanalytics.widgets.images_view import ImagesView
+from orangecontrib.imageanalytics.widgets.images_selection import Selection
 
 #: Pixels, for the longer side, of a picture that is copied.
 _COPIED = 4096
@@ -30,11 +29,31 @@ _IMAGES = (
 
 
 class ImagesMenu(QObject):
-    """Opens, shows and copies the pictures of a view."""
+    """Opens, shows and copies the pictures of a view.
 
-    def __init__(self, view: ImagesView) -> None:
+    Parameters
+    ----------
+    view : Selection
+        The view.
+    thumbnails : Loader
+        What it shows.
+
+    Attributes
+    ----------
+    has_similarity : bool
+        Whether "More like this" is offered.
+    """
+
+    #: The current picture is to be seen large.
+    previewed = Signal()
+    #: The user wants to see what is like these rows.
+    more_like_this = Signal(object)
+
+    def __init__(self, view: Selection, thumbnails: Loader) -> None:
         super().__init__(view)
         self._view = view
+        self._thumbnails = thumbnails
+        self.has_similarity = False
         self._copying: Loader | None = None
 
     def popup(self, at: QPoint) -> None:
@@ -50,7 +69,7 @@ class ImagesMenu(QObject):
         row = view.current_row()
         is_there = row is not None
         for text, do, enabled in (
-            ("&Preview\tSpace", view.show_preview, is_there),
+            ("&Preview\tSpace", self.previewed.emit, is_there),
             ("&Open in the System's Viewer", self.open, is_there and self._may_open(row)),
             ("Show in &Folder", self.show_in_folder, is_there and bool(self._path(row))),
             ("&Copy Picture\tCtrl+C", self.copy_picture, is_there),
@@ -58,9 +77,9 @@ class ImagesMenu(QObject):
         ):
             action = menu.addAction(text, lambda *_, do=do: do())
             action.setEnabled(bool(enabled))
-        if view.has_similarity:
+        if self.has_similarity:
             menu.addSeparator()
-            menu.addAction("&More Like This", self.more_like_this).setEnabled(is_there)
+            menu.addAction("&More Like This", self.ask_for_alike).setEnabled(is_there)
         return menu
 
     def rows(self) -> list[int]:
@@ -113,9 +132,9 @@ class ImagesMenu(QObject):
         loader.failed.connect(end)
         loader.want([(row, self._view.images.reference(row))], _COPIED)
 
-    def more_like_this(self) -> None:
+    def ask_for_alike(self) -> None:
         """Tell the widget to sort by how alike the others are to these."""
-        self._view.more_like_this.emit(self.rows())
+        self.more_like_this.emit(self.rows())
 
     def close(self) -> None:
         """Give up copying."""
@@ -129,7 +148,7 @@ class ImagesMenu(QObject):
         A workflow from a stranger can name any file: only what was decoded as an image, and is
         called one, is opened.
         """
-        if row is None or self._view.loader.pixmap(row) is None:
+        if row is None or self._thumbnails.pixmap(row) is None:
             return False
         path = self._path(row)
         if path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from AnyQt.QtCore import QItemSelectionModel, QObject, QPoint, QRect, QSize, Qt, QTimer
@@ -11,8 +11,20 @@ from AnyQt.QtGui import QColor, QPainter, QPalette, QPen
 from AnyQt.QtWidgets import QApplication
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from orangecontrib.imageanalytics.widgets.images_view import ImagesView
+from orangecontrib.imageanalytics.widgets.images_layout import Step
+from orangecontrib.imageanalytics.widgets.images_selection import Selection
+
+#: The keys that lead to another picture.
+STEPS = {
+    Qt.Key.Key_Left: Step.LEFT,
+    Qt.Key.Key_Right: Step.RIGHT,
+    Qt.Key.Key_Up: Step.UP,
+    Qt.Key.Key_Down: Step.DOWN,
+    Qt.Key.Key_PageUp: Step.PAGE_UP,
+    Qt.Key.Key_PageDown: Step.PAGE_DOWN,
+    Qt.Key.Key_Home: Step.HOME,
+    Qt.Key.Key_End: Step.END,
+}
 
 _Flag = QItemSelectionModel.SelectionFlag
 #: Milliseconds between two steps of scrolling while the rubber band is drawn beyond the edge.
@@ -28,7 +40,7 @@ class Mouse(QObject):
     selects what it touches; with Ctrl it turns them, with Shift it adds them.
     """
 
-    def __init__(self, view: ImagesView) -> None:
+    def __init__(self, view: Selection) -> None:
         super().__init__(view)
         self._view = view
         self._pressed: QPoint | None = None  # in the contents
@@ -79,8 +91,7 @@ class Mouse(QObject):
         self._set_current(position)
 
     def _set_current(self, position: int) -> None:
-        index = self._view.images.index(position)
-        self._view.selectionModel().setCurrentIndex(index, _Flag.NoUpdate)
+        self._view.set_current(position)
         self._view.viewport().update()
 
     # ---- the mouse
@@ -129,6 +140,7 @@ class Mouse(QObject):
         view, band = self._view, self._band
         self._scrolling.stop()
         self._pressed = self._band = None
+        view.is_settled = True
         view.viewport().update()
         if view.is_picking:
             if band is None:
@@ -151,6 +163,7 @@ class Mouse(QObject):
         left, top = min(corner.x(), other.x()), min(corner.y(), other.y())
         size = QSize(abs(corner.x() - other.x()) + 1, abs(corner.y() - other.y()) + 1)
         self._band = QRect(QPoint(left, top), size)
+        view.is_settled = False
         if not view.is_picking:
             within = np.zeros(len(self._before), bool)
             within[view.arrangement.within(self._band)] = True
@@ -174,6 +187,7 @@ class Mouse(QObject):
 
     def _forget(self) -> None:
         self._pressed = self._band = None
+        self._view.is_settled = True
         self._anchor = -1
         self._scrolling.stop()
 
@@ -188,7 +202,30 @@ class Mouse(QObject):
         painter.setBrush(fill)
         painter.drawRect(self._band.translated(-self._corner()))
 
-    # ---- wheel and typing
+    # ---- keys, wheel and typing
+
+    def step(self, step: Step, modifiers: Qt.KeyboardModifier) -> None:
+        """Go to another picture, as a key says; with Ctrl, what is selected stays so."""
+        view = self._view
+        if not len(view.images.order):
+            return
+        current = view.currentIndex().row()
+        begin = 0 if step is not Step.END else view.arrangement.step(0, step)
+        target = view.arrangement.step(current, step) if current >= 0 else begin
+        if view.is_picking or modifiers & Qt.KeyboardModifier.ControlModifier:
+            view.set_current(target)
+        else:
+            self.choose(target, modifiers)
+        view.scrollTo(view.images.index(target))
+
+    def search(self, typed: str) -> None:
+        """Go to the next title that begins with what is typed."""
+        view = self._view
+        text, start = self._in_one_go(typed, view.currentIndex().row())
+        position = view.images.find(text, start) if len(view.images.order) else -1
+        if position >= 0:
+            self.choose(position, Qt.KeyboardModifier.NoModifier, picks=False)
+            view.scrollTo(view.images.index(position))
 
     def wheel_steps(self, angle: int) -> int:
         """Whole notches of a wheel, or of a touch pad's many small movements."""
@@ -197,12 +234,12 @@ class Mouse(QObject):
         self._notches -= steps * _NOTCH
         return steps
 
-    def typed(self, search: str, current: int) -> tuple[str, int]:
+    def _in_one_go(self, typed: str, current: int) -> tuple[str, int]:
         """What was typed in one go, and from which position on to look for it."""
         text, before = self._typed
         now = time.monotonic()
         goes_on = now - before < QApplication.keyboardInputInterval() / 1000
-        text = text + search if goes_on else search
+        text = text + typed if goes_on else typed
         self._typed = text, now
         if len(set(text)) == 1 and len(text) > 1:  # the same letter again and again: the next one
             return text[0], current + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from AnyQt.QtCore import QRect, QSize, Qt
 from AnyQt.QtCore import pyqtSignal as Signal
@@ -13,9 +13,7 @@ from orangecontrib.imageanalytics.outcome import Skipped
 from orangecontrib.imageanalytics.widgets.images_layout import Step
 from orangecontrib.imageanalytics.widgets.images_loader import Loader
 from orangecontrib.imageanalytics.widgets.images_painter import fitted
-
-if TYPE_CHECKING:
-    from orangecontrib.imageanalytics.widgets.images_view import ImagesView
+from orangecontrib.imageanalytics.widgets.images_sight import Sight
 
 #: How much of the screen the preview takes.
 _SHARE = 0.9
@@ -41,14 +39,23 @@ _KEYS = {
 
 
 class Preview(QWidget):
-    """One picture of a view; Esc, Space or a double click closes it."""
+    """One picture of a view; Esc, Space or a double click closes it.
+
+    Parameters
+    ----------
+    view : Sight
+        The view.
+    thumbnails : Loader
+        What it shows, seen until the picture itself is decoded.
+    """
 
     #: Another picture is shown now, that at this position.
     moved = Signal(int)
 
-    def __init__(self, view: ImagesView) -> None:
+    def __init__(self, view: Sight, thumbnails: Loader) -> None:
         super().__init__(view, Qt.WindowType.Window)
         self._view = view
+        self._thumbnails = thumbnails
         self._position = -1
         self._loader = self._new_loader()
         self._failures: dict[int, Skipped] = {}
@@ -140,7 +147,7 @@ class Preview(QWidget):
         row = self._row
         line = painter.fontMetrics().height()
         place = self.rect().adjusted(_MARGIN, _MARGIN, -_MARGIN, -2 * _MARGIN - 2 * line)
-        sharp, thumbnail = self._loader.pixmap(row), self._view.loader.pixmap(row)
+        sharp, thumbnail = self._loader.pixmap(row), self._thumbnails.pixmap(row)
         if sharp is not None:
             self._draw(painter, place, *sharp)
         elif thumbnail is not None:

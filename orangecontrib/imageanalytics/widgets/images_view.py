@@ -35,8 +35,6 @@ from typing import Any
 import numpy as np
 from AnyQt.QtCore import (
     QAbstractItemModel,
-    QItemSelection,
-    QItemSelectionModel,
     QRect,
     QSize,
     Qt,
@@ -47,17 +45,16 @@ from AnyQt.QtCore import (
 )
 from AnyQt.QtGui import QContextMenuEvent, QKeyEvent, QPainter, QPaintEvent, QRegion, QWheelEvent
 from AnyQt.QtWidgets import QAbstractItemView, QWidget
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from orangecontrib.imageanalytics.outcome import Skipped
-from orangecontrib.imageanalytics.widgets.images_layout import Step
 from orangecontrib.imageanalytics.widgets.images_loader import Loader
 from orangecontrib.imageanalytics.widgets.images_menu import ImagesMenu
 from orangecontrib.imageanalytics.widgets.images_model import Mark
-from orangecontrib.imageanalytics.widgets.images_mouse import Mouse
+from orangecontrib.imageanalytics.widgets.images_mouse import STEPS, Mouse
 from orangecontrib.imageanalytics.widgets.images_painter import Look, Shown, paint
 from orangecontrib.imageanalytics.widgets.images_preview import Preview
-from orangecontrib.imageanalytics.widgets.images_sight import Sight
+from orangecontrib.imageanalytics.widgets.images_selection import Selection
 
 __all__ = ["ImagesView", "Look", "Mark"]
 
@@ -68,29 +65,12 @@ _ZOOM = 1.15
 #: Milliseconds from a change of what is in sight to the wish for it.
 _DELAY = 20
 
-_KEYS = {
-    Qt.Key.Key_Left: Step.LEFT,
-    Qt.Key.Key_Right: Step.RIGHT,
-    Qt.Key.Key_Up: Step.UP,
-    Qt.Key.Key_Down: Step.DOWN,
-    Qt.Key.Key_PageUp: Step.PAGE_UP,
-    Qt.Key.Key_PageDown: Step.PAGE_DOWN,
-    Qt.Key.Key_Home: Step.HOME,
-    Qt.Key.Key_End: Step.END,
-}
 _ZOOM_KEYS = {Qt.Key.Key_Plus: 1, Qt.Key.Key_Equal: 1, Qt.Key.Key_Minus: -1}
 
-_Flag = QItemSelectionModel.SelectionFlag
 
-
-class ImagesView(Sight):
+class ImagesView(Selection):
     """Shows pictures as thumbnails; see the module."""
 
-    #: The user, or the program, has selected others.
-    selected = Signal()
-    #: Rows that were clicked on or lie within the rubber band, and the keyboard's modifiers; only
-    #: with `set_picking`. Nothing was hit if there are no rows.
-    picked = Signal(object, object)
     #: The user has chosen another size of the pictures.
     zoomed = Signal(int)
     #: The user wants to see what is like these rows.
@@ -104,18 +84,15 @@ class ImagesView(Sight):
         super().__init__(parent)
         self.loader = Loader(self)
         self.images.facts = self.loader.facts
-        self.images.is_selected = self._is_selected
         self._look = Look()
-        self._similarity = False
-        self._picking = False
-        self._mask: NDArray[np.bool_] | None = None
         self._preview: Preview | None = None
         self._wanting = QTimer(self, singleShot=True, interval=_DELAY)
         self._wanting.timeout.connect(self._want)
-        self.mouse = Mouse(self)
-        self.menu = ImagesMenu(self)
         self.setModel(self.images)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.mouse = Mouse(self)
+        self.menu = ImagesMenu(self, self.loader)
+        self.menu.previewed.connect(self.show_preview)
+        self.menu.more_like_this.connect(self.more_like_this)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
@@ -140,16 +117,6 @@ class ImagesView(Sight):
         self.loader.clear()
         self.images.set_images(references, titles, order)
         self.verticalScrollBar().setValue(0)
-
-    def set_order(self, order: ArrayLike | None) -> None:
-        """Show these rows, in this order (None: all as they are); the selection is kept."""
-        rows, current = self.selected_rows(), self.current_row()
-        self.images.set_order(order)
-        self._select_quietly(rows)
-        positions = self.images.positions([] if current is None else [current])
-        if len(positions):
-            index = self.images.index(int(positions[0]))
-            self.selectionModel().setCurrentIndex(index, _Flag.NoUpdate)
 
     def set_marks(self, marks: Callable[[int], Mark] | None) -> None:
         """Mark pictures; see `ImagesModel.set_marks`."""
@@ -202,82 +169,14 @@ class ImagesView(Sight):
         self.viewport().update()
         self._want_later()
 
-    # ---- what is selected
-
-    def selected_mask(self) -> NDArray[np.bool_]:
-        """Which positions are selected."""
-        if self._mask is None:
-            mask = np.zeros(len(self.images.order), bool)
-            for part in self.selectionModel().selection():
-                mask[part.top() : part.bottom() + 1] = True
-            self._mask = mask
-        return self._mask
-
-    def selected_rows(self) -> NDArray[np.intp]:
-        """The selected rows, in the order of the rows."""
-        return np.sort(self.images.order[self.selected_mask()])
-
-    def _is_selected(self, row: int) -> bool:
-        return bool(self.selected_mask()[self.images.positions([row])].any())
-
-    def select_rows(self, rows: ArrayLike) -> None:
-        """Select these rows and no others; those that are not shown are left out."""
-        self._select_quietly(rows)
-        self.selected.emit()
-
-    def select_positions(self, mask: NDArray[np.bool_]) -> None:
-        """Select by position."""
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-        selection = QItemSelection()
-        for first, end in edges.reshape(-1, 2).tolist():
-            selection.select(self.images.index(first), self.images.index(end - 1))
-        self.selectionModel().select(selection, _Flag.ClearAndSelect)
-
-    def _select_quietly(self, rows: ArrayLike) -> None:
-        mask = np.zeros(len(self.images.order), bool)
-        mask[self.images.positions(rows)] = True
-        blocked = self.blockSignals(True)
-        try:
-            self.select_positions(mask)
-        finally:
-            self.blockSignals(blocked)
-
-    def current_row(self) -> int | None:
-        """The row that the keys go on from."""
-        index = self.currentIndex()
-        return self.images.row(index.row()) if index.isValid() else None
-
-    def set_picking(self, picking: bool) -> None:
-        """Let the widget decide what clicks and rubber bands do: see `picked`."""
-        self._picking = picking
-
-    @property
-    def is_picking(self) -> bool:
-        """Whether the widget decides what clicks and rubber bands do."""
-        return self._picking
-
     def set_similarity(self, similarity: bool) -> None:
         """Offer "More like this"."""
-        self._similarity = similarity
+        self.menu.has_similarity = similarity
 
     @property
     def has_similarity(self) -> bool:
         """Whether "More like this" is offered."""
-        return self._similarity
-
-    def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
-        """Note what is selected now."""
-        super().selectionChanged(selected, deselected)
-        self._mask = None
-        self.viewport().update()
-        if self.mouse.band is None:  # else when it ends
-            self.selected.emit()
-
-    def reset(self) -> None:
-        """Begin anew with other pictures, or another order."""
-        self._mask = None
-        super().reset()
-        self.updateGeometries()
+        return self.menu.has_similarity
 
     # ---- what is in sight
 
@@ -371,7 +270,7 @@ class ImagesView(Sight):
         if not 0 <= position < len(self.images.order):
             return
         if self._preview is None:
-            self._preview = Preview(self)
+            self._preview = Preview(self, self.loader)
             self._preview.moved.connect(self._preview_moved)
         self._preview.show_picture(position)
 
@@ -389,9 +288,8 @@ class ImagesView(Sight):
             self._preview = None
 
     def _preview_moved(self, position: int) -> None:
-        index = self.images.index(position)
-        self.selectionModel().setCurrentIndex(index, _Flag.NoUpdate)
-        self.scrollTo(index)
+        self.set_current(position)
+        self.scrollTo(self.images.index(position))
 
     # ---- keys, wheel, menu
 
@@ -399,15 +297,15 @@ class ImagesView(Sight):
         """Move, choose, zoom, open the preview, or go to a title that is typed."""
         key, modifiers = event.key(), event.modifiers()
         control = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
-        if key in _KEYS:
-            self._move(_KEYS[key], modifiers)
+        if key in STEPS:
+            self.mouse.step(STEPS[key], modifiers)
         elif key in _ZOOM_KEYS:
             self.zoom(_ZOOM_KEYS[key])
         elif key == Qt.Key.Key_Space and control:
             self.mouse.choose(self.currentIndex().row(), modifiers)
         elif key == Qt.Key.Key_Space:
             self.show_preview()
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._picking:
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.is_picking:
             self.mouse.choose(self.currentIndex().row(), modifiers)
         elif control and key == Qt.Key.Key_C:
             self.menu.copy_picture()
@@ -416,25 +314,9 @@ class ImagesView(Sight):
             return
         event.accept()
 
-    def _move(self, step: Step, modifiers: Qt.KeyboardModifier) -> None:
-        if not len(self.images.order):
-            return
-        current = self.currentIndex().row()
-        begin = 0 if step is not Step.END else self._arrangement.step(0, step)
-        target = self._arrangement.step(current, step) if current >= 0 else begin
-        if self._picking or modifiers & Qt.KeyboardModifier.ControlModifier:
-            self.selectionModel().setCurrentIndex(self.images.index(target), _Flag.NoUpdate)
-        else:
-            self.mouse.choose(target, modifiers)
-        self.scrollTo(self.images.index(target))
-
     def keyboardSearch(self, search: str) -> None:
         """Go to the next title that begins with what is typed."""
-        text, start = self.mouse.typed(search, self.currentIndex().row())
-        position = self.images.find(text, start) if len(self.images.order) else -1
-        if position >= 0:
-            self.mouse.choose(position, Qt.KeyboardModifier.NoModifier, picks=False)
-            self.scrollTo(self.images.index(position))
+        self.mouse.search(search)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Zoom with Ctrl, else scroll."""
@@ -488,10 +370,3 @@ class ImagesView(Sight):
         """Only its own model has what is drawn."""
         assert model is None or model is self.images
         super().setModel(model)
-
-    def setSelection(self, rect: QRect, command: QItemSelectionModel.SelectionFlag) -> None:
-        """Select what lies within a part of the window."""
-        positions = self._arrangement.within(rect.translated(self.window_rect.topLeft()))
-        mask = np.zeros(len(self.images.order), bool)
-        mask[positions] = True
-        self.select_positions(mask)
