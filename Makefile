@@ -61,9 +61,10 @@ dist: docs  ## build the wheel and the source distribution, with the help inside
 
 screenshots: $(VENV)/installed  ## make the pictures of the documentation anew (needs Xvfb)
 	$(BIN)/python doc/screenshots.py
-	$(BIN)/python doc/import_screenshots.py
-	$(BIN)/python doc/save_screenshots.py
+	for what in '' import_ viewer_ grid_ save_ find_ download_; do \
+	    $(BIN)/python doc/$${what}screenshots.py || exit; done
 	$(BIN)/python doc/canvas_screenshot.py examples/image-clustering.ows
+	$(BIN)/python doc/canvas_screenshot.py predictions
 
 clean:  ## remove what the chores made
 	rm -rf $(VENV) build dist demo bench doc/_build orangecontrib/imageanalytics/help *.egg-info .pytest_cache .mypy_cache .ruff_cache

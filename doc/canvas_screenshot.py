@@ -157,7 +157,7 @@ def build_and_run(window: Any) -> Iterator[Callable[[], bool]]:
     yield lambda: embedding.finished is not None and embedding.task is None
     yield lambda: table.input is not None
     embedding.show()
-    embedding.move(680, 330)
+    embedding.move(720, 225)
     yield pause(2)
     photograph()
 

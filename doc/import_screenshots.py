@@ -50,7 +50,7 @@ def take(picture: Callable[[OWImportImages], None], theme: str, folder: str) -> 
     widget.adjustSize()
     QTest.qWait(100)
     panel = widget.panel
-    controls = panel.folder, panel._state, panel.show_others, panel.reload
+    controls = panel.folder, widget.words, panel.show_others, panel.reload
     taken = numbered(widget, controls) if picture is others else widget.grab()
     taken.save(str(HERE / "images" / f"import-{picture.__name__}-{theme}.png"))
     widget.close()

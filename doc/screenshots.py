@@ -138,7 +138,7 @@ def numbered(window: QWidget, controls: Sequence[QWidget]) -> QPixmap:
 def controls(widget: OWImageEmbedding) -> Sequence[QWidget]:
     """Give what the page of the widget explains, in its order."""
     panel = widget.panel
-    return panel.attribute, panel.model, panel.destination, panel._state, panel.automatically
+    return panel.attribute, panel.model, panel.destination, widget.words, panel.automatically
 
 
 def take(picture: Picture, theme: str) -> None:

@@ -60,7 +60,7 @@ class Panel(QObject):
 
         self.show_others = QPushButton("Show &other files", area, autoDefault=False, checkable=True)
         self.others = QListWidget(
-            area, selectionMode=QListWidget.SelectionMode.ExtendedSelection, uniformItemSizes=True
+            area, selectionMode=QListWidget.SelectionMode.ExtendedSelection, wordWrap=True
         )
         self.show_others.toggled.connect(self._others_toggled)
         area.layout().addWidget(self.show_others)
