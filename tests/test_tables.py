@@ -24,6 +24,7 @@ from orangecontrib.imageanalytics.outcome import ColumnError, Embedded, Reason, 
 from orangecontrib.imageanalytics.tables import (
     embedding_columns,
     embeddings,
+    image_column,
     image_columns,
     references,
     with_embeddings,
@@ -90,6 +91,30 @@ def test_text_and_categorical_metas_can_hold_images_those_marked_first():
     domain = Domain([], DiscreteVariable("class"), [first, number, second, time, marked])
     assert image_columns(domain) == [marked, first, second]
     assert image_columns(Table.from_domain(domain)) == [marked, first, second]
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "used"),
+    [
+        ("b", None, "b"),
+        ("b", 0, "b"),
+        (None, 1, "a"),
+        ("gone", 2, "b"),
+        ("gone", 3, "marked"),
+        ("gone", -1, "marked"),
+        (None, None, "marked"),
+    ],
+)
+def test_the_chosen_column_of_images_is_used_if_it_is_there(name, index, used):
+    marked = StringVariable("marked")
+    marked.attributes["type"] = "image"
+    domain = Domain([], metas=[StringVariable("a"), StringVariable("b"), marked])
+    assert image_column(Table.from_domain(domain), name, index) == used
+
+
+def test_without_columns_of_images_none_is_used():
+    assert image_column(Table.from_domain(Domain([])), "a", 0) is None
+    assert image_column(None, "a") is None
 
 
 def test_a_column_that_is_not_there_gets_an_error_with_the_candidates():

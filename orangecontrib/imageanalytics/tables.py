@@ -53,6 +53,32 @@ def image_columns(data: Table | Domain) -> list[Variable]:
     return sorted(candidates, key=lambda variable: variable.attributes.get("type") != "image")
 
 
+def image_column(data: Table | None, name: str | None, index: int | None = None) -> str | None:
+    """Name the column that a widget takes images from.
+
+    Parameters
+    ----------
+    data : Table, optional
+        Where to look.
+    name : str, optional
+        The column that was chosen.
+    index : int, optional
+        The column that was chosen, as workflows of the public add-on say it: its place among
+        `image_columns`.
+
+    Returns
+    -------
+    str, optional
+        The chosen one if it is there, else the likeliest one, if there is one at all.
+    """
+    names = [] if data is None else [column.name for column in image_columns(data)]
+    if name in names:
+        return name
+    if index is not None and 0 <= index < len(names):
+        return str(names[index])
+    return str(names[0]) if names else None
+
+
 def references(
     table: Table, col: str | Variable, folder: str | os.PathLike[str] | None = None
 ) -> list[str | None]:

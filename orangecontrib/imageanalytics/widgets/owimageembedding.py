@@ -144,14 +144,7 @@ class OWImageEmbedding(Background):
     @property
     def attribute_used(self) -> str | None:
         """The column of images: the saved one if it is there, else the likeliest one."""
-        columns = [] if self.data is None else tables.image_columns(self.data)
-        names = [column.name for column in columns]
-        if self.attribute in names:
-            return self.attribute
-        index = self.attribute_index
-        if index is not None and 0 <= index < len(names):
-            return str(names[index])
-        return str(names[0]) if names else None
+        return tables.image_column(self.data, self.attribute, self.attribute_index)
 
     @property
     def model_used(self) -> str | None:

@@ -190,13 +190,7 @@ class OWImageGrid(Background):
     @property
     def image_used(self) -> str | None:
         """The column of images: the saved one if it is there, else the likeliest one."""
-        names = [] if self.data is None else [c.name for c in tables.image_columns(self.data)]
-        if self.image_attribute in names:
-            return self.image_attribute
-        index = self.attribute_index
-        if index is not None and index < len(names):
-            return str(names[index])
-        return str(names[0]) if names else None
+        return tables.image_column(self.data, self.image_attribute, self.attribute_index)
 
     @property
     def label_used(self) -> str | None:

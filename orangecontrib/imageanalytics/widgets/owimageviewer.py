@@ -150,10 +150,7 @@ class OWImageViewer(Background):
     @property
     def image_used(self) -> str | None:
         """The column of images: the saved one if it is there, else the likeliest one."""
-        names = [] if self.data is None else [c.name for c in tables.image_columns(self.data)]
-        if self.image_attribute in names:
-            return self.image_attribute
-        return str(names[0]) if names else None
+        return tables.image_column(self.data, self.image_attribute)
 
     @property
     def title_used(self) -> str | None:

@@ -135,13 +135,7 @@ class OWSaveImages(Background):
     @property
     def attribute_used(self) -> str | None:
         """The column of images: the saved one if it is there, else the likeliest one."""
-        names = [] if self.data is None else [c.name for c in tables.image_columns(self.data)]
-        if self.attribute in names:
-            return self.attribute
-        index = self.attribute_index
-        if index is not None and 0 <= index < len(names):
-            return str(names[index])
-        return str(names[0]) if names else None
+        return tables.image_column(self.data, self.attribute, self.attribute_index)
 
     @property
     def subfolders_used(self) -> str | None:
