@@ -3,9 +3,9 @@
     pip install nvidia-pytriton 'numpy<2'  # brings tritonserver, for glibc 2.35 or newer
     python tools/check_triton.py
 
-Triton serves SqueezeNet's file through its Python backend, as the package has no ONNX backend; it
-listens on 127.0.0.1 only, and ends with this program. The program ends with status 1 where a vector
-differs.
+Triton serves SqueezeNet's file as doc/inference-servers.md says, but through its Python backend, as
+the package has no ONNX backend; it listens on 127.0.0.1 only, and ends with this program. The
+program ends with status 1 where a vector differs.
 """
 
 from __future__ import annotations
@@ -28,19 +28,13 @@ import numpy as np
 from orangecontrib.imageanalytics.image_embedder import Embedded, ImageEmbedder
 from orangecontrib.imageanalytics.models.catalogue import MODELS
 
-PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
+ROOT = Path(__file__).parents[1]
+PHOTOS = ROOT / "examples" / "photos"
 MODEL = MODELS["squeezenet"]
 #: Seconds within which Triton is ready.
 PATIENCE = 120
 
-CONFIG = """
-name: "{name}"
-backend: "python"
-max_batch_size: 8
-input [ {{ name: "images" data_type: TYPE_UINT8 dims: [ {height}, {width}, 3 ] }} ]
-output [ {{ name: "embedding" data_type: TYPE_FP32 dims: [ {dimension} ] }} ]
-instance_group [ {{ kind: KIND_CPU }} ]
-"""
+CPU = "instance_group [ { kind: KIND_CPU } ]"
 
 BACKEND = """
 import sys
@@ -51,25 +45,30 @@ import triton_python_backend_utils as triton
 class TritonPythonModel:
     def initialize(self, args):
         self.session = onnxruntime.InferenceSession({file!r}, providers=["CPUExecutionProvider"])
-        self.name = self.session.get_inputs()[0].name
 
     def execute(self, requests):
         answers = []
         for request in requests:
-            images = triton.get_input_tensor_by_name(request, "images").as_numpy()
-            (vectors,) = self.session.run(None, {{self.name: images}})
-            answers.append(triton.InferenceResponse([triton.Tensor("embedding", vectors)]))
+            images = triton.get_input_tensor_by_name(request, "image").as_numpy()
+            (vectors,) = self.session.run(["flatten10"], {{"image": images}})
+            answers.append(triton.InferenceResponse([triton.Tensor("flatten10", vectors)]))
         return answers
 """
 
 
+def configuration() -> str:
+    """Take the one of the page, for the backend that is here."""
+    page = (ROOT / "doc" / "inference-servers.md").read_text(encoding="utf-8")
+    start = page.index(f'name: "{MODEL.id}"')
+    text = page[start : page.index("```", start)]
+    return text.replace('backend: "onnxruntime"', 'backend: "python"') + CPU
+
+
 def repository(folder: Path) -> Path:
     """Lay out the folder that Triton reads models from."""
-    height, width = MODEL.input_size
     model = folder / "models" / MODEL.id
     (model / "1").mkdir(parents=True)
-    values = {"name": MODEL.id, "height": height, "width": width, "dimension": MODEL.dimension}
-    (model / "config.pbtxt").write_text(CONFIG.format(**values))
+    (model / "config.pbtxt").write_text(configuration())
     text = BACKEND.format(path=sys.path[1:], file=str(MODEL.weights))
     (model / "1" / "model.py").write_text(text)
     return folder / "models"
@@ -129,7 +128,11 @@ def main() -> None:
         raise SystemExit("Triton is not here: pip install nvidia-pytriton 'numpy<2'")
     triton = Path(spec.origin).parent / "tritonserver"
     http, grpc, metrics = free_ports(3)
-    libraries = [sysconfig.get_config_var("LIBDIR"), str(triton / "lib")]
+    libraries = [
+        sysconfig.get_config_var("LIBDIR"),
+        str(triton / "lib"),
+        str(triton.parents[1] / "nvidia_pytriton.libs"),  # the copied program is elsewhere
+    ]
     environment = dict(os.environ, LD_LIBRARY_PATH=":".join(filter(None, libraries)))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

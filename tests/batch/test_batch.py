@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -329,3 +331,30 @@ def test_what_cannot_be_done_is_said(photos, tmp_path, capsys, more, monkeypatch
     with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
         assert main(["batch", str(photos), "-o", str(tmp_path / "out"), *more]) == 1
     assert "error: " in capsys.readouterr().err
+
+
+def test_a_scheduler_that_is_lost_is_told_in_one_line(photos, tmp_path, capsys):
+    records: list[logging.LogRecord] = []
+    listener = logging.Handler()
+    listener.emit = records.append
+    logger = logging.getLogger("distributed.client")
+    level = logger.level
+    logger.addHandler(listener)
+    try:
+        with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
+
+            def close_after_the_first_part() -> None:
+                while not list((tmp_path / "out").glob("part-*")):
+                    time.sleep(0.01)
+                cluster.close()
+
+            closing = threading.Thread(target=close_after_the_first_part)
+            closing.start()
+            arguments = ["--shard-size", "1", "--dask", cluster.scheduler_address]
+            assert main(["batch", str(photos), "-o", str(tmp_path / "out"), *arguments]) == 1
+            closing.join()
+    finally:
+        logger.removeHandler(listener)
+    assert "was lost" in capsys.readouterr().err
+    assert [record.getMessage() for record in records] == []
+    assert logger.level == level

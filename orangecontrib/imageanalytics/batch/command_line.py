@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import threading
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; the shards that are written are kept: run it again", file=sys.stderr)
+        print("stopped; the parts that are written are kept: run it again", file=sys.stderr)
         return 130
 
 
@@ -158,8 +159,20 @@ def _on_cluster(run: Run, address: str) -> Totals:
         client = Client(address)
     except (OSError, ValueError) as error:
         raise EmbeddingError(f"There is no Dask scheduler at {address}: {error}") from error
-    with client:
+    with _without_traces_of_dask(), client:
         return run.on(client)
+
+
+@contextmanager
+def _without_traces_of_dask() -> Iterator[None]:
+    """Keep Dask from printing forty lines of its own where the connection is lost: we say it."""
+    logger = logging.getLogger("distributed.client")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager
@@ -184,15 +197,20 @@ def _bar(options: argparse.Namespace) -> Iterator[Callable[[int], object]]:
 def _print(totals: Totals, options: argparse.Namespace) -> None:
     print(
         f"{totals.embedded} of {totals.images} images embedded with {options.model} to "
-        f"{options.output}, in {totals.shards} shards, of which {totals.kept} were there before"
+        f"{options.output}, in {_parts(totals.shards)}, of which {totals.kept} "
+        f"{'was' if totals.kept == 1 else 'were'} there before"
     )
     if totals.reasons:
         counts = (f"{count} {reason}" for reason, count in totals.reasons.most_common())
         print("skipped: " + ", ".join(counts) + "; the column `reason` says which")
     for number, why in totals.failed:
-        print(f"shard {number} is missing ({why}); run it again")
+        print(f"part-{number:06} is missing ({why}); run it again")
     if totals.surplus:
         print(
-            f"{totals.surplus} shards in the folder are of a former run with more images: these "
-            f"are the last ones, from part-{totals.shards + len(totals.failed):06} on; delete them"
+            f"the folder holds {_parts(totals.surplus)} of a former run with more images, from "
+            f"part-{totals.shards + len(totals.failed):06} on; delete them"
         )
+
+
+def _parts(count: int) -> str:
+    return f"{count} part" if count == 1 else f"{count} parts"
