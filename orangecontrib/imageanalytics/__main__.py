@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics import __version__, models
 from orangecontrib.imageanalytics.command_paths import is_folder, warn_of_folder
+from orangecontrib.imageanalytics.exit_code import exit_code_of
 from orangecontrib.imageanalytics.outcome import (
     Embedded,
     EmbeddingError,
     Outcome,
-    ServerSettingError,
     Skipped,
-    UnknownModelError,
 )
 from orangecontrib.imageanalytics.skipped_lines import skipped_lines
 from orangecontrib.imageanalytics.sources.regular_file import shown
@@ -78,16 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(problem)
     if options.output is not None and options.output == options.skipped:
         parser.error("the embedded and the skipped images go into different files")
-    try:
-        return _embed(options, cache)
-    except (UnknownModelError, ServerSettingError) as error:
-        parser.error(str(error))
-    except EmbeddingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; what was computed is kept for the next run", file=sys.stderr)
-        return 130
+    return exit_code_of(
+        lambda: _embed(options, cache), parser, "what was computed is kept for the next run"
+    )
 
 
 class _Eyes:

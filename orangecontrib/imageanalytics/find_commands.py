@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orangecontrib.imageanalytics.command_paths import images_of
+from orangecontrib.imageanalytics.exit_code import exit_code_of
 from orangecontrib.imageanalytics.outcome import (
     Embedded,
     EmbeddingError,
     Skipped,
-    UnknownModelError,
 )
 from orangecontrib.imageanalytics.skipped_lines import skipped_lines
 from orangecontrib.imageanalytics.sources.regular_file import shown
@@ -48,22 +48,19 @@ def main(arguments: Sequence[str]) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
+    return exit_code_of(
+        lambda: _done(options), parser, "what was computed is kept for the next run"
+    )
+
+
+def _done(options: argparse.Namespace) -> int:
     from orangecontrib.imageanalytics.cache import Cache
 
-    try:
-        paths = list(images_of(options.paths))
-        if not paths:
-            raise EmbeddingError("There are no files in " + ", ".join(map(shown, options.paths)))
-        with Cache(options.cache, enabled=not options.no_cache) as cache:
-            rows = list(_COMMANDS[options.command](options, paths, cache))
-    except UnknownModelError as error:
-        parser.error(str(error))
-    except EmbeddingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; what was computed is kept for the next run", file=sys.stderr)
-        return 130
+    paths = list(images_of(options.paths))
+    if not paths:
+        raise EmbeddingError("There are no files in " + ", ".join(map(shown, options.paths)))
+    with Cache(options.cache, enabled=not options.no_cache) as cache:
+        rows = list(_COMMANDS[options.command](options, paths, cache))
     with contextlib.suppress(BrokenPipeError):  # whoever read this has seen enough
         _print(rows, as_json=options.json)
         sys.stdout.flush()

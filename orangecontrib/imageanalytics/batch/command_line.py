@@ -17,7 +17,8 @@ from orangecontrib.imageanalytics.batch import addresses, inputs
 from orangecontrib.imageanalytics.batch.dataset import PASSING, Dataset, Summary
 from orangecontrib.imageanalytics.batch.shard import Shard
 from orangecontrib.imageanalytics.engine import DEADLINE
-from orangecontrib.imageanalytics.outcome import EmbeddingError, Reason, UnknownModelError
+from orangecontrib.imageanalytics.exit_code import exit_code_of
+from orangecontrib.imageanalytics.outcome import EmbeddingError, Reason
 from orangecontrib.imageanalytics.sources import shown
 
 if TYPE_CHECKING:
@@ -54,21 +55,17 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        return _batch(options)
-    except UnknownModelError as error:
-        parser.error(str(error))
+        return exit_code_of(
+            lambda: _batch(options),
+            parser,
+            "the parts that are written are kept: run it again",
+        )
     except ImportError as error:
         print(
             f"error: batches need {error.name}: pip install 'Orange3-ImageEmbedding[cluster]'",
             file=sys.stderr,
         )
         return 1
-    except EmbeddingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; the parts that are written are kept: run it again", file=sys.stderr)
-        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orangecontrib.imageanalytics import models
+from orangecontrib.imageanalytics.exit_code import exit_code_of
 from orangecontrib.imageanalytics.models import Kind, Model, Section, downloaded
 from orangecontrib.imageanalytics.outcome import EmbeddingError, UnknownModelError
 
@@ -48,16 +49,11 @@ def main(arguments: Sequence[str], embeds: Callable[[Path | None], Eyes]) -> int
     """
     parser = _parser()
     options = parser.parse_args(arguments, argparse.Namespace(embeds=embeds))
-    try:
-        return _COMMANDS[options.command](options)
-    except UnknownModelError as error:
-        parser.error(str(error))
-    except EmbeddingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; what has arrived is kept for the next time", file=sys.stderr)
-        return 130
+    return exit_code_of(
+        lambda: _COMMANDS[options.command](options),
+        parser,
+        "what has arrived is kept for the next time",
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
