@@ -10,6 +10,7 @@ import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import fsspec
 import numpy as np
@@ -17,6 +18,7 @@ import psutil
 import pyarrow as pa
 import pytest
 from distributed import Client, LocalCluster
+from fsspec.implementations.memory import MemoryFileSystem
 from pyarrow import parquet
 
 from orangecontrib.imageanalytics import sources
@@ -229,6 +231,55 @@ def test_a_zip_file_and_other_file_systems_are_read(photos, pattern, tmp_path):
         assert Run(given[:-1], out, 100).here().embedded == 30
     finally:
         memory.rm("/", recursive=True)
+
+
+class ObjectStore(MemoryFileSystem):
+    """One that has no folders, as S3 has none, and raises what is no OSError."""
+
+    protocol = "objects"
+    store: ClassVar = {}
+    pseudo_dirs: ClassVar = [""]
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.replace("objects://", "memory://"))
+
+    def makedirs(self, path, exist_ok=False):
+        pass
+
+    def pipe_file(self, path, value, **options):
+        if "/locked/" in path:
+            raise RuntimeError("no credentials")
+        super().pipe_file(path, value, **options)
+
+
+@pytest.fixture
+def objects():
+    fsspec.register_implementation("objects", ObjectStore, clobber=True)
+    yield fsspec.filesystem("objects")
+    ObjectStore.store.clear()
+
+
+def test_an_object_store_needs_no_folder_to_begin_with(photos, pattern, objects):
+    for path in names(photos):
+        objects.pipe_file(f"/bucket/photos/{Path(path).name}", Path(path).read_bytes())
+    out = replace(pattern, dataset=Dataset("objects://bucket/out"))
+    given = names("objects://bucket/photos")
+    assert Run(given, out, 20).here().embedded == 30
+    assert Run(given, out, 20).here().kept == 2
+
+
+def test_what_a_store_refuses_is_an_error_with_its_address(photos, pattern, objects):
+    out = replace(pattern, dataset=Dataset("objects://bucket/locked/out"))
+    with pytest.raises(EmbeddingError, match=r"locked/out cannot be written to: .* no credentials"):
+        Run(names(photos), out, 100).here()
+
+
+def test_a_damaged_part_is_an_error_that_names_it(photos, pattern, tmp_path):
+    Run(names(photos), pattern, 20).here()
+    (tmp_path / "out" / "part-000001.parquet").write_bytes(b"PAR1")
+    with pytest.raises(EmbeddingError, match=r"part-000001\.parquet cannot be read .*delete it"):
+        Run(names(photos), pattern, 20).here()
 
 
 def test_an_address_that_nothing_opens_is_an_error():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,23 @@ def is_address(reference: str) -> bool:
     return match is not None and (match[1].lower() not in _OTHERS or "::" in reference)
 
 
+@contextmanager
+def reaching(address: str, what: str = "cannot be read") -> Iterator[None]:
+    """Say which address it was: each plug-in of fsspec has errors of its own.
+
+    Raises
+    ------
+    EmbeddingError
+        In place of whatever is raised.
+    """
+    try:
+        yield
+    except EmbeddingError:
+        raise
+    except Exception as error:
+        raise EmbeddingError(f"{shown(address)} {what}: {type(error).__name__}: {error}") from error
+
+
 def opened(address: str) -> tuple[Any, str]:
     """Give the file system of an address, and the path in it.
 
@@ -33,17 +51,13 @@ def opened(address: str) -> tuple[Any, str]:
     """
     first, chain, rest = address.partition("::")
     protocol, _, path = first.partition("://")
-    try:
+    with reaching(address, "cannot be opened"):
         if chain:  # an archive: its list of contents is read once, not for each image
             return _archive(f"{protocol}://::{rest}"), path
         from fsspec.core import url_to_fs
 
         fs, path = url_to_fs(address)
         return fs, path
-    except (ImportError, ValueError) as error:
-        raise EmbeddingError(f"{shown(address)} cannot be opened: {error}") from error
-    except OSError as error:
-        raise EmbeddingError(f"{shown(address)} cannot be read: {error}") from error
 
 
 @lru_cache(maxsize=16)
@@ -56,7 +70,8 @@ def _archive(address: str) -> Any:
 def is_folder(address: str) -> bool:
     """Whether there are images below it."""
     fs, path = opened(address)
-    return bool(path in ("", "/") or fs.isdir(path))
+    with reaching(address):
+        return bool(path in ("", "/") or fs.isdir(path))
 
 
 def walk(address: str) -> Iterator[str]:
@@ -66,7 +81,8 @@ def walk(address: str) -> Iterator[str]:
     protocol = first.partition("://")[0]
     waiting = [top]
     while waiting:
-        entries = sorted(fs.ls(waiting.pop(), detail=True), key=lambda entry: str(entry["name"]))
+        with reaching(address):
+            entries = sorted(fs.ls(waiting.pop(), detail=True), key=lambda each: str(each["name"]))
         visible = [entry for entry in entries if not _is_hidden(entry["name"])]
         for entry in visible:
             if entry["type"] != "directory":

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import uuid
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orangecontrib.imageanalytics.batch import addresses
+from orangecontrib.imageanalytics.batch.addresses import reaching
 from orangecontrib.imageanalytics.outcome import Embedded, EmbeddingError, Outcome, Reason, Skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
@@ -82,16 +84,19 @@ class Dataset:
     def make(self) -> None:
         """Make the folder, unless it is there."""
         fs, path = self._opened()
-        try:
+        with reaching(self.folder, "cannot be made"):
             fs.makedirs(path, exist_ok=True)
-        except OSError as error:
-            raise EmbeddingError(f"{self.folder} cannot be made: {error}") from error
 
     def numbers(self) -> set[int]:
         """Give the numbers of all shards that are there."""
         fs, path = self._opened()
         fs.invalidate_cache()
-        names = (str(name).rpartition("/")[2] for name in fs.ls(path, detail=False))
+        with reaching(self.folder):
+            try:
+                listed = fs.ls(path, detail=False)
+            except FileNotFoundError:  # an object store has no empty folders
+                return set()
+        names = (str(name).rpartition("/")[2] for name in listed)
         return {
             int(name[5:-8])
             for name in names
@@ -102,14 +107,16 @@ class Dataset:
         """Whether a shard is there."""
         fs, path = self._opened(number)
         fs.invalidate_cache()
-        return bool(fs.exists(path))
+        with reaching(self.name(number)):
+            return bool(fs.exists(path))
 
     def summary(self, number: int) -> Summary:
         """Read what is in a shard; its rows are not read."""
         from pyarrow import parquet
 
         with self._reading(number) as file:
-            return self._said(number, parquet.read_schema(file))
+            schema = parquet.read_schema(file)
+        return self._said(number, schema)
 
     def rows(self, number: int) -> dict[str, Row]:
         """Read a shard; each image's last row."""
@@ -138,13 +145,11 @@ class Dataset:
         content = io.BytesIO()
         parquet.write_table(_table(references, rows, said), content, compression="zstd")
         fs, path = self._opened(number)
-        try:
+        with reaching(self.folder, "cannot be written to"):
             if "file" in _protocols(fs):
                 _replace(Path(path), content.getbuffer())
             else:  # object stores put a file whole
                 fs.pipe_file(path, content.getvalue())
-        except OSError as error:
-            raise EmbeddingError(f"{self.folder} cannot be written to: {error}") from error
 
     def name(self, number: int) -> str:
         """Give a shard's address."""
@@ -158,9 +163,12 @@ class Dataset:
 
         return LocalFileSystem(), address
 
-    def _reading(self, number: int) -> Any:
+    @contextmanager
+    def _reading(self, number: int) -> Iterator[Any]:
         fs, path = self._opened(number)
-        return fs.open(path, "rb")
+        advice = "cannot be read (if it is damaged, delete it and run it again)"
+        with reaching(self.name(number), advice), fs.open(path, "rb") as file:
+            yield file
 
     def _said(self, number: int, schema: pa.Schema) -> Summary:
         said = (schema.metadata or {}).get(KEY)
