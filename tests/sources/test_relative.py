@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orangecontrib.imageanalytics.sources import finder, is_relative
+from orangecontrib.imageanalytics.sources import finder, is_relative, set_lost_apart
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,13 @@ def test_no_name_is_too_strange(tmp_path: Path) -> None:
     find = finder(str(tmp_path / "a"), [str(tmp_path)])
     for name in ("a\0b", "x" * 5000, "\udcff", "a\nb", "🍋.png", " "):
         assert find(name).endswith(name)
+
+
+def test_names_whose_folder_nobody_knows_are_set_apart_and_not_looked_for_elsewhere() -> None:
+    references = ["a.png", "/b.png", None, "http://x/c.png"]
+    found, lost = set_lost_apart(references, None)
+    assert found == [None, "/b.png", None, "http://x/c.png"]
+    assert {row: str(why) for row, why in lost.items()} == {
+        0: "not found: its folder is not known: a.png"
+    }
+    assert set_lost_apart(references, "/folder") == (references, {})

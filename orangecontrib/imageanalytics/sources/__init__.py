@@ -12,7 +12,7 @@ from orangecontrib.imageanalytics.sources.references import (
     resolve,
 )
 from orangecontrib.imageanalytics.sources.regular_file import MAX_FILE_SIZE, read_file, shown
-from orangecontrib.imageanalytics.sources.relative import finder, is_lost, is_relative
+from orangecontrib.imageanalytics.sources.relative import finder, is_relative, set_lost_apart
 
 __all__ = [
     "MAX_FILE_SIZE",
@@ -24,10 +24,10 @@ __all__ = [
     "content_hash",
     "file_url_path",
     "finder",
-    "is_lost",
     "is_relative",
     "picture_hash",
     "read_file",
     "resolve",
+    "set_lost_apart",
     "shown",
 ]

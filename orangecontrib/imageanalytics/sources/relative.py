@@ -11,6 +11,9 @@ import re
 from collections.abc import Callable, Sequence
 from urllib.parse import urljoin
 
+from orangecontrib.imageanalytics.outcome import Reason, Skipped
+from orangecontrib.imageanalytics.sources.regular_file import shown
+
 # A scheme has two letters or more: the drive of C:\x.png is none. Only what is followed by a
 # slash (or is "data:") counts, since scan12:30.png is a good name for a file.
 _ADDRESS = re.compile(r"\s*(data:|file:/|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
@@ -24,17 +27,31 @@ def is_relative(value: str) -> bool:
     return not (_ADDRESS.match(value) or _ABSOLUTE.match(value))
 
 
-def is_lost(value: str | None, folder: str | None) -> bool:
-    """Whether a value could only be looked for in the working directory, which says nothing.
+def set_lost_apart(
+    references: Sequence[str | None], folder: str | None
+) -> tuple[list[str | None], dict[int, Skipped]]:
+    """Set apart what could only be looked for in the working directory, which says nothing.
 
     Parameters
     ----------
-    value : str or None
-        A reference, or None where it is missing.
+    references : sequence of N (str or None)
+        What `tables.references` gave; None where it is missing.
     folder : str or None
-        The folder that relative values are in, if that is known.
+        The folder that relative names are in, if that is known: then nothing is lost.
+
+    Returns
+    -------
+    list of N (str or None)
+        The references, None instead of those that are lost.
+    dict of int to Skipped
+        What to say of those, by their number.
     """
-    return value is not None and folder is None and is_relative(value)
+    lost = {
+        number: Skipped(Reason.NOT_FOUND, f"its folder is not known: {shown(reference)}")
+        for number, reference in enumerate(references)
+        if reference is not None and folder is None and is_relative(reference)
+    }
+    return [None if number in lost else each for number, each in enumerate(references)], lost
 
 
 def finder(origin: str, folders: Sequence[str] = ()) -> Callable[[str], str]:

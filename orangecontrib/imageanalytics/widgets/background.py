@@ -41,6 +41,7 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Any
 
+from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtWidgets import QPushButton
 from Orange.widgets.utils.concurrent import ConcurrentWidgetMixin, TaskState
 from Orange.widgets.widget import Msg, OWWidget
@@ -157,6 +158,9 @@ class Background(OWWidget, ConcurrentWidgetMixin, openclass=True):  # type: igno
     class Information(OWWidget.Information):
         cancelled = Msg("Cancelled.")
 
+    #: The workflow's file is in another folder now: which, and which before; None if in none.
+    workflow_moved = Signal(object, object)
+
     #: What `words` says when a run ended with an error, whose message stands elsewhere.
     nothing = "There is no result."
 
@@ -245,6 +249,11 @@ class Background(OWWidget, ConcurrentWidgetMixin, openclass=True):  # type: igno
             self.Error.unexpected(str(ex) or type(ex).__name__, exc_info=ex)
             # To Orange's reporter. Raised here, it would leave the widget marked as busy.
             sys.excepthook(type(ex), ex, ex.__traceback__)
+
+    def workflowEnvChanged(self, key: str, value: Any, oldvalue: Any) -> None:
+        """Tell those that keep folders relative to the workflow's file that it has moved."""
+        if key == "basedir":
+            self.workflow_moved.emit(value, oldvalue)
 
     def onDeleteWidget(self) -> None:
         """End what runs, without waiting for its thread.

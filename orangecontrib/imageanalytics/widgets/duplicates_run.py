@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orangecontrib.imageanalytics.outcome import Reason, Skipped
-from orangecontrib.imageanalytics.sources import is_relative, shown
+from orangecontrib.imageanalytics.outcome import Skipped
+from orangecontrib.imageanalytics.sources import set_lost_apart, shown
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
+from orangecontrib.imageanalytics.widgets.web_consent import unasked
 
 if TYPE_CHECKING:
     from Orange.data import Table
@@ -152,21 +153,14 @@ def find(request: Request, run: Run) -> Found:
 
 def _by_pictures(request: Request, references: list[str | None], run: Run) -> Found:
     from orangecontrib.imageanalytics import duplicates
-    from orangecontrib.imageanalytics.web.reach import Reach, host_of
+    from orangecontrib.imageanalytics.web.reach import Reach
 
-    hosts = frozenset(map(host_of, references)) - {""}
-    agreed = hosts & user_settings().web_hosts()
-    lost = {
-        row: Skipped(Reason.NOT_FOUND, f"its folder is not known: {shown(name)}")
-        for row, name in enumerate(references)
-        if name is not None and request.folder is None and is_relative(name)
-    }
-    images = [None if row in lost else name for row, name in enumerate(references)]
-    found = duplicates.find(images, web=Reach(agreed), tell=run.tell)
+    reach, hosts = Reach(user_settings().web_hosts()), unasked(references)
+    images, lost = set_lost_apart(references, request.folder)
+    found = duplicates.find(images, web=reach, tell=run.tell)
     facts = _facts(request.table, references, found.tree, found.identities, run)
     skipped = {**found.skipped, **lost}
-    unasked = tuple(sorted(hosts - agreed))
-    return _found(request, references, found.tree, found.distances, facts, skipped, unasked)
+    return _found(request, references, found.tree, found.distances, facts, skipped, hosts)
 
 
 def _by_embedding(request: Request, references: list[str | None], run: Run) -> Found:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from orangecontrib.imageanalytics import models
 from orangecontrib.imageanalytics.models import Model
 from orangecontrib.imageanalytics.outcome import Outcome, Reason, Skipped
-from orangecontrib.imageanalytics.sources import is_lost, shown
+from orangecontrib.imageanalytics.sources import set_lost_apart
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
+from orangecontrib.imageanalytics.widgets.web_consent import unasked
 
 if TYPE_CHECKING:
     from Orange.data import Table
@@ -146,15 +147,15 @@ def embed(request: Request, run: Run) -> Finished:
     # The facade and all that it needs are loaded by the first run, not by the start of Orange.
     from orangecontrib.imageanalytics import tables
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-    from orangecontrib.imageanalytics.web.reach import Reach, host_of
+    from orangecontrib.imageanalytics.web.reach import Reach
 
     if request.downloads:
         fetch(request.model, run)
     references = tables.references(request.table, request.attribute, request.folder)
     token = user_settings().token(request.host) if request.host is not None else None
     count = len(references)
-    hosts = frozenset(map(host_of, references)) - {""}
-    agreed = hosts & user_settings().web_hosts()
+    reach, hosts = Reach(user_settings().web_hosts()), unasked(references)
+    images, unfound = set_lost_apart(references, request.folder)
 
     def tell(fraction: float) -> None:
         done = round(fraction * count)
@@ -167,17 +168,11 @@ def embed(request: Request, run: Run) -> Finished:
         token=token,
         provider=request.provider,
         depth=request.depth,
-        reach=Reach(agreed),
+        reach=reach,
     ) as embedder:
-        found = [None if is_lost(name, request.folder) else name for name in references]
-        outcomes = list(embedder.outcomes(found, callback=tell))
+        outcomes = list(embedder.outcomes(images, callback=tell))
         lost, how = embedder.lost, embedder.embedding(request.attribute)
-    outcomes = [
-        Skipped(Reason.NOT_FOUND, f"its folder is not known: {shown(name)}")
-        if name is not None and is_lost(name, request.folder)
-        else outcome
-        for name, outcome in zip(references, outcomes, strict=True)
-    ]
+    outcomes = [unfound.get(row, outcome) for row, outcome in enumerate(outcomes)]
     embedded, skipped, _ = tables.with_embeddings(request.table, outcomes, how)
     run.check()
     return Finished(
@@ -187,7 +182,7 @@ def embed(request: Request, run: Run) -> Finished:
         Counter(skip.reason for skip in outcomes if isinstance(skip, Skipped)),
         list(islice(_skips(references, outcomes), _NAMED)),
         lost,
-        tuple(sorted(hosts - agreed)),
+        hosts,
     )
 
 

@@ -373,11 +373,6 @@ class OWFindImages(Background):
 
     # ---- the rest of a widget's life
 
-    def workflowEnvChanged(self, key: str, value: Any, oldvalue: Any) -> None:
-        """Keep the folder of the pictures relative to the place where the workflow is saved."""
-        if key == "basedir":
-            self.panel.pictures.workflow_moved(value, oldvalue)
-
     def onDeleteWidget(self) -> None:
         """End what runs, and let go of the processes."""
         self._waiting.stop()

@@ -522,11 +522,6 @@ class OWImageGrid(Background):
         self.selected_values = [self.arranged.shown.values[row] for row in rows]
         self.selected_groups = self.groups[rows].tolist()
 
-    def workflowEnvChanged(self, key: str, value: Any, oldvalue: Any) -> None:
-        """Keep the folder of the pictures relative to the place where the workflow is saved."""
-        if key == "basedir":
-            self.panel.pictures.workflow_moved(value, oldvalue)
-
     def onDeleteWidget(self) -> None:
         """End what runs, and let go of the processes."""
         self.view.close_images()

@@ -71,6 +71,7 @@ class OWImportImages(Background):
         self.panel.folder.activated.connect(self._folder_activated)
         self.panel.choose.clicked.connect(self._ask_for_folder)
         self.panel.reload.clicked.connect(self.reload)
+        self.workflow_moved.connect(self._workflow_moved)
         self.setAcceptDrops(True)
         self.reload()
 
@@ -92,13 +93,13 @@ class OWImportImages(Background):
         self.folder = workflow_folders.stored(folder, workflow_folder(self))
         user_settings().remember_folder(folder)
 
-    def workflowEnvChanged(self, key: str, value: Any, oldvalue: Any) -> None:
+    def _workflow_moved(self, basedir: str | None, before: str | None) -> None:
         """Keep the folder relative to the place where the workflow is being saved."""
-        if key == "basedir" and self.folder is not None:
+        if self.folder is not None:
             known = [self.current] if self.current else []
-            known += workflow_folders.candidates(self.folder, oldvalue)
+            known += workflow_folders.candidates(self.folder, before)
             if known:
-                self.folder = workflow_folders.stored(known[0], value or None)
+                self.folder = workflow_folders.stored(known[0], basedir or None)
 
     def _folder_activated(self, index: int) -> None:
         self.open_folder(self.panel.folder.itemData(index))

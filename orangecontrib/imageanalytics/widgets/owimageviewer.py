@@ -321,11 +321,6 @@ class OWImageViewer(Background):
         self.selected_rows = rows
         self.selected_values = [self.shown.values[row] for row in rows]
 
-    def workflowEnvChanged(self, key: str, value: Any, oldvalue: Any) -> None:
-        """Keep the folder of the pictures relative to the place where the workflow is saved."""
-        if key == "basedir":
-            self.panel.pictures.workflow_moved(value, oldvalue)
-
     def onDeleteWidget(self) -> None:
         """End what runs, and let go of the processes."""
         self.view.close_images()

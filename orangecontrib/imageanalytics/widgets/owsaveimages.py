@@ -296,11 +296,6 @@ class OWSaveImages(Background):
             message.clear()
         self.panel.fetch.hide()
 
-    def workflowEnvChanged(self, key: str, value: Any, oldvalue: Any) -> None:
-        """Keep the pictures' folder when the workflow is saved elsewhere."""
-        if key == "basedir":
-            self.panel.pictures.workflow_moved(value, oldvalue)
-
     def send_report(self) -> None:
         """Say what was saved where, and what was not and why."""
         done = self.finished

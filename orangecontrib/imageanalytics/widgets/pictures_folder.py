@@ -8,11 +8,11 @@ from AnyQt.QtCore import Qt
 from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QWidget
 from Orange.data import Table, Variable
-from Orange.widgets.widget import OWWidget
 
 from orangecontrib.imageanalytics import tables
 from orangecontrib.imageanalytics.sources import shown
 from orangecontrib.imageanalytics.widgets import workflow_folders
+from orangecontrib.imageanalytics.widgets.background import Background
 from orangecontrib.imageanalytics.widgets.controls import set_row_visible
 from orangecontrib.imageanalytics.widgets.data_file import at_home, folder_of_data, workflow_folder
 from orangecontrib.imageanalytics.widgets.menus import Menu
@@ -21,12 +21,12 @@ from orangecontrib.imageanalytics.widgets.menus import Menu
 class PicturesFolder(QWidget):
     """Names the folder that `tables.references` is given; shown where names leave it open.
 
-    The widget keeps the choice in a setting, calls `show_data` when its data or column changes,
-    and `workflow_moved` from its `workflowEnvChanged`. Never is the working directory looked into.
+    The widget keeps the choice in a setting, and calls `show_data` when its data or column changes.
+    Never is the working directory looked into.
 
     Parameters
     ----------
-    widget : OWWidget
+    widget : Background
         The widget, which has ``pictures_folder: str | None = Setting(None, schema_only=True)``.
     form : QFormLayout
         Where the row is appended.
@@ -35,7 +35,7 @@ class PicturesFolder(QWidget):
     #: The folder is another one now.
     changed = Signal()
 
-    def __init__(self, widget: OWWidget, form: QFormLayout) -> None:
+    def __init__(self, widget: Background, form: QFormLayout) -> None:
         super().__init__()
         self._widget = widget
         self._form = form
@@ -54,6 +54,7 @@ class PicturesFolder(QWidget):
         form.addRow("Pictures in &folder:", self)
         form.labelForField(self).setBuddy(self.menu)
         self.menu.activated.connect(self._activated)
+        widget.workflow_moved.connect(self._workflow_moved)
         self._find()
         set_row_visible(form, self, False)
 
@@ -79,7 +80,7 @@ class PicturesFolder(QWidget):
         if self._table and tables.needs_folder(self._table, self._column, despite_origin=True):
             set_row_visible(self._form, self, True)
 
-    def workflow_moved(self, basedir: str | None, before: str | None) -> None:
+    def _workflow_moved(self, basedir: str | None, before: str | None) -> None:
         """Keep the choice when the workflow is saved elsewhere."""
         kept = self._widget.pictures_folder
         if kept is not None:

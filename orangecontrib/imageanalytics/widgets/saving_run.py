@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.outcome import Reason, Skipped
+from orangecontrib.imageanalytics.outcome import Skipped
 from orangecontrib.imageanalytics.saving import AS_IT_IS, FolderError, Saved
-from orangecontrib.imageanalytics.sources import is_lost, shown
+from orangecontrib.imageanalytics.sources import set_lost_apart, shown
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 from orangecontrib.imageanalytics.widgets.web_consent import unasked
 
@@ -120,7 +120,7 @@ def save(request: Request, run: Run) -> Finished:
     references = tables.references(request.table, request.attribute, request.pictures_folder)
     reach, hosts = Reach(user_settings().web_hosts()), unasked(references)
     saver = SaveImages(request.folder, request.format, request.fit, reach=reach)
-    found = [None if is_lost(name, request.pictures_folder) else name for name in references]
+    images, lost = set_lost_apart(references, request.pictures_folder)
     outcomes: list[Saved | Skipped] = []
     stopped = ""
     count = len(references)
@@ -131,8 +131,8 @@ def save(request: Request, run: Run) -> Finished:
 
     tell()
     try:
-        for outcome in saver.outcomes(found, _subfolders(request), tell):
-            outcomes.append(outcome)
+        for outcome in saver.outcomes(images, _subfolders(request), tell):
+            outcomes.append(lost.get(len(outcomes), outcome))
             tell()
     except FolderError as error:
         stopped = str(error)
@@ -158,7 +158,7 @@ def _finished(
 
     missing = len(references) - len(outcomes)
     paths = [o.path if isinstance(o, Saved) else "" for o in outcomes] + [""] * missing
-    whys = [_why(name, o, request) for name, o in zip(references, outcomes, strict=False)]
+    whys = ["" if isinstance(outcome, Saved) else str(outcome) for outcome in outcomes]
     whys += [f"{_NOT_REACHED}: {stopped}"] * missing
     table = tables.with_texts(request.table, {SAVED_AS: paths, NOT_SAVED: whys}, images=SAVED_AS)
     named = [
@@ -176,11 +176,3 @@ def _finished(
         stopped=stopped,
         unasked=unasked,
     )
-
-
-def _why(name: str | None, outcome: Saved | Skipped, request: Request) -> str:
-    if isinstance(outcome, Saved):
-        return ""
-    if is_lost(name, request.pictures_folder):
-        return f"{Reason.NOT_FOUND}: its folder is not known"
-    return str(outcome)

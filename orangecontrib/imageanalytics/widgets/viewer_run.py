@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from orangecontrib.imageanalytics.outcome import Reason, Skipped
+from orangecontrib.imageanalytics.outcome import Skipped
 
 if TYPE_CHECKING:
     from Orange.data import Table, Variable
@@ -103,7 +103,7 @@ def prepare(request: Request, run: Run) -> Shown:
         If that was asked for.
     """
     from orangecontrib.imageanalytics import tables
-    from orangecontrib.imageanalytics.sources import is_relative, shown
+    from orangecontrib.imageanalytics.sources import set_lost_apart
     from orangecontrib.imageanalytics.widgets.web_consent import unasked
 
     run.tell("Reading the table...")
@@ -121,13 +121,7 @@ def prepare(request: Request, run: Run) -> Shown:
     wanted = _wanted(request, run) if request.sorting == "similarity" else None
     is_unlike = wanted is not None and not len(wanted)
     order = rows if is_unlike else sort(request, references, titles, rows, selected, run, wanted)
-    failures = {}
-    if request.folder is None:  # the working directory says nothing
-        failures = {
-            row: Skipped(Reason.NOT_FOUND, f"its folder is not known: {shown(reference)}")
-            for row, reference in enumerate(references)
-            if reference is not None and is_relative(reference)
-        }
+    _, failures = set_lost_apart(references, request.folder)
     hosts = unasked(references)
     return Shown(references, titles, values, order, selected, failures, hosts, is_unlike)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orangecontrib.imageanalytics.outcome import Embedded, Reason, Skipped
-from orangecontrib.imageanalytics.sources import is_relative, shown
+from orangecontrib.imageanalytics.outcome import Embedded, Skipped
+from orangecontrib.imageanalytics.sources import set_lost_apart
 from orangecontrib.imageanalytics.widgets.duplicates_run import columns_of, title
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 from orangecontrib.imageanalytics.widgets.web_consent import unasked
@@ -118,12 +118,7 @@ def _embedded(
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
     from orangecontrib.imageanalytics.web.reach import Reach
 
-    lost = {
-        row: Skipped(Reason.NOT_FOUND, f"its folder is not known: {shown(name)}")
-        for row, name in enumerate(references)
-        if name is not None and request.folder is None and is_relative(name)
-    }
-    images = [None if row in lost else name for row, name in enumerate(references)]
+    images, lost = set_lost_apart(references, request.folder)
     model = models.require(request.model)
     vectors = np.full((len(images), model.dimension), np.nan, np.float32)
     skipped: dict[int, Skipped] = {}
