@@ -132,10 +132,12 @@ class Requests(Generic[T]):
             self._bell.get()
 
     def _take_wish(self) -> None:
+        if not self._wishes:
+            return
         with self._lock:
             try:
                 wanted, self._size = self._wishes.pop()
-            except IndexError:
+            except IndexError:  # another thread has
                 return
             keys = {(key, self._size) for key, _ in wanted}
             self._wanted = deque(
