@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gc
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,24 @@ def test_all_kinds_of_references_give_one_outcome_each_in_their_order(tmp_path):
     with Thumbnails(workers=1) as thumbnails:
         got = shapes(thumbnails(references, 64))
     assert got == [(43, 64, 3)] * 5 + [(64, 21, 4), "no image given", "not a file", "not found"]
+
+
+def test_what_was_made_is_freed_without_the_collector_of_garbage(tmp_path):
+    paths = [jpeg(tmp_path / f"{n}.jpg", (30, 20)) for n in range(4)]
+    with Thumbnails(workers=1) as thumbnails:
+        thumbnails(paths[:1], 64)  # what is made once is there
+        gc.disable()
+        try:
+            made = [thumbnails.request(path, 64) for path in paths[1:]]
+            assert shapes([future.result() for future in made]) == [(20, 30, 3)] * 3
+            left = [weakref.ref(future) for future in made]
+            made.clear()
+            until = time.monotonic() + 30  # the engine's thread lets go of the last one
+            while any(future() is not None for future in left) and time.monotonic() < until:
+                time.sleep(0.01)
+            assert [future() for future in left] == [None] * 3
+        finally:
+            gc.enable()
 
 
 def test_every_readable_file_can_be_seen_and_the_others_say_why(tmp_path):
