@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from orangecontrib.imageanalytics import arrangement
 from orangecontrib.imageanalytics.arrangement import Grid
 from orangecontrib.imageanalytics.widgets import viewer_run
-from orangecontrib.imageanalytics.widgets.grid_output import Outputs
 
 if TYPE_CHECKING:
     from Orange.data import Table
@@ -89,8 +88,6 @@ class Arranged:
         In which cell each is, counted row by row.
     is_last : bool
         Whether no better arrangement follows.
-    outputs : Outputs
-        What is sent for whatever is selected.
     """
 
     shown: Shown
@@ -99,7 +96,6 @@ class Arranged:
     grid: Grid
     cells: Rows
     is_last: bool
-    outputs: Outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +121,15 @@ def arrange(request: Request, run: Run) -> Arranged:
 
     shown = _read(request, run)
     groups = _restored(request.saved, shown.values)
-    outputs = Outputs(request.table)
     count = len(shown.order)
     grid = grid_for(count, request.size)
     if count == 0:
-        return Arranged(shown, groups, np.empty((0, 2)), grid, np.empty(0, np.intp), True, outputs)
+        return Arranged(shown, groups, np.empty((0, 2)), grid, np.empty(0, np.intp), True)
     run.tell("Looking for what differs...")
     vectors = features(request.table)[shown.order]
     points = arrangement.to_unit_square(arrangement.lay_out(vectors, "PCA", lambda _: run.check()))
     first = arrangement.spread(points, grid)
-    run.send(Arranged(shown, groups, points, grid, first, False, outputs))
+    run.send(Arranged(shown, groups, points, grid, first, False))
     if request.method != "PCA":
 
         def told(done: float) -> None:
@@ -142,7 +137,7 @@ def arrange(request: Request, run: Run) -> Arranged:
 
         points = arrangement.to_unit_square(arrangement.lay_out(vectors, request.method, told))
     cells = _assigned(points, grid, run, _TO_PLANE)
-    return Arranged(shown, groups, points, grid, cells, True, outputs)
+    return Arranged(shown, groups, points, grid, cells, True)
 
 
 def read_labels(request: Request, arranged: Arranged, run: Run) -> Arranged:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from Orange.data import Table, Variable
 from Orange.widgets import gui
 from Orange.widgets.settings import Setting
-from Orange.widgets.utils.annotated_data import create_annotated_table
 from Orange.widgets.utils.colorpalettes import LimitedDiscretePalette
 from Orange.widgets.utils.sql import check_sql_input
 from Orange.widgets.widget import Input, Msg, Output
@@ -41,6 +40,7 @@ from orangecontrib.imageanalytics.widgets.grid_subset import within
 from orangecontrib.imageanalytics.widgets.images_layout import UniformGrid
 from orangecontrib.imageanalytics.widgets.images_painter import MARGIN
 from orangecontrib.imageanalytics.widgets.images_view import SMALLEST, ImagesView, Mark
+from orangecontrib.imageanalytics.widgets.marked_tables import MarkedTables
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, named
 
@@ -507,10 +507,11 @@ class OWImageGrid(Background):
     def _send(self) -> None:
         if self.arranged is None:
             self.Outputs.selected_data.send(None)
-            self.Outputs.data.send(self.data and create_annotated_table(self.data, []))
+            self.Outputs.data.send(self.data and MarkedTables(self.data).none_selected())
             return
-        self.Outputs.selected_data.send(self.arranged.outputs.selected(self.groups))
-        self.Outputs.data.send(self.arranged.outputs.all(self.groups))
+        marked = self.arranged.shown.marked
+        self.Outputs.selected_data.send(marked.selected(self.groups))
+        self.Outputs.data.send(marked.all(self.groups))
 
     # ---- the rest of a widget's life
 

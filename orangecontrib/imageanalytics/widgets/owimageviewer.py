@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
 from AnyQt.QtCore import QSize
 from AnyQt.QtWidgets import QWidget
 from Orange.data import Table, Variable
 from Orange.widgets import gui
 from Orange.widgets.settings import Setting
-from Orange.widgets.utils.annotated_data import create_annotated_table
 from Orange.widgets.utils.sql import check_sql_input
 from Orange.widgets.widget import Input, Msg, Output
 
@@ -19,6 +19,7 @@ from orangecontrib.imageanalytics.outcome import Reason
 from orangecontrib.imageanalytics.widgets import images_loader, images_report, viewer_settings
 from orangecontrib.imageanalytics.widgets.background import Background
 from orangecontrib.imageanalytics.widgets.images_view import ImagesView
+from orangecontrib.imageanalytics.widgets.marked_tables import MarkedTables
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 from orangecontrib.imageanalytics.widgets.viewer_panel import Panel
 from orangecontrib.imageanalytics.widgets.viewer_run import Request, Shown, prepare
@@ -306,11 +307,13 @@ class OWImageViewer(Background):
         """Send the selected rows, and all with a mark."""
         if self.data is None or self.shown is None:
             self.Outputs.selected_data.send(None)
-            self.Outputs.data.send(self.data and create_annotated_table(self.data, []))
+            self.Outputs.data.send(self.data and MarkedTables(self.data).none_selected())
             return
         rows = self.view.selected_rows()
-        self.Outputs.selected_data.send(self.data[rows] if len(rows) else None)
-        self.Outputs.data.send(create_annotated_table(self.data, rows))
+        selected = np.zeros(len(self.data), np.intp)
+        selected[rows] = 1
+        self.Outputs.selected_data.send(self.shown.marked.of_rows(rows))
+        self.Outputs.data.send(self.shown.marked.all(selected))
 
     # ---- the rest of a widget's life
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orangecontrib.imageanalytics.outcome import Skipped
+from orangecontrib.imageanalytics.widgets.marked_tables import MarkedTables
 
 if TYPE_CHECKING:
     from Orange.data import Table, Variable
@@ -70,6 +71,8 @@ class Shown:
         Of each row's image.
     titles : list of N str
         Of each row.
+    marked : MarkedTables
+        What is sent, whatever is selected.
     values : list of N str
         The image attribute's values, by which the selection is saved.
     order : ndarray of int
@@ -86,6 +89,7 @@ class Shown:
 
     references: list[str | None]
     titles: list[str]
+    marked: MarkedTables
     values: list[str]
     order: Rows
     selected: Rows
@@ -123,7 +127,8 @@ def prepare(request: Request, run: Run) -> Shown:
     order = rows if is_unlike else sort(request, references, titles, rows, selected, run, wanted)
     _, failures = set_lost_apart(references, request.folder)
     hosts = unasked(references)
-    return Shown(references, titles, values, order, selected, failures, hosts, is_unlike)
+    marked = MarkedTables(table)
+    return Shown(references, titles, marked, values, order, selected, failures, hosts, is_unlike)
 
 
 def restored(rows: list[int], values: list[str], have: list[str]) -> Rows:

@@ -1,11 +1,11 @@
-"""What Image Grid sends is what Orange's own functions make, without their cost."""
+"""The marked tables are what Orange's own functions make, without their cost."""
 
 import numpy as np
 import pytest
-from Orange.data import Table
+from Orange.data import ContinuousVariable, Domain, Table
 from Orange.widgets.utils.annotated_data import create_annotated_table, create_groups_table
 
-from orangecontrib.imageanalytics.widgets.grid_output import Outputs
+from orangecontrib.imageanalytics.widgets.marked_tables import MarkedTables
 
 
 def same(found: Table, expected: Table) -> None:
@@ -36,13 +36,13 @@ def data(request: pytest.FixtureRequest) -> Table:
 def test_the_tables_are_those_of_orange(data: Table, number: int) -> None:
     groups = np.zeros(len(data), np.intp)
     groups[5:20] = np.arange(15) % number + 1 if number else 0
-    outputs = Outputs(data)
+    marked = MarkedTables(data)
     for _ in range(2):  # the second time from what was kept
         if number > 1:
-            same(outputs.all(groups), create_groups_table(data, groups))
+            same(marked.all(groups), create_groups_table(data, groups))
         else:
-            same(outputs.all(groups), create_annotated_table(data, np.flatnonzero(groups)))
-        found = outputs.selected(groups)
+            same(marked.all(groups), create_annotated_table(data, np.flatnonzero(groups)))
+        found = marked.selected(groups)
         if number:
             same(found, create_groups_table(data, groups, False, "Group"))
         else:
@@ -53,8 +53,32 @@ def test_the_table_that_came_in_is_left_alone(data: Table, monkeypatch: pytest.M
     monkeypatch.setattr(Table, "LOCKING", True)
     before = data.copy()
     groups = np.ones(len(data), np.intp)
-    sent = Outputs(data).all(groups)
+    sent = MarkedTables(data).all(groups)
     assert np.shares_memory(sent.X, data.X)
     with pytest.raises(ValueError, match="view into another table"), sent.unlocked(sent.X):
         sent.X[...] = 0
     same(data, before)
+
+
+def test_rows_that_follow_each_other_are_not_copied(data: Table) -> None:
+    marked = MarkedTables(data)
+    some = marked.of_rows(np.array([2, 5, 6]))
+    assert some is not None and some.ids.tolist() == data.ids[[2, 5, 6]].tolist()
+    following = marked.of_rows(np.arange(2, len(data)))
+    assert following is not None and following.ids.tolist() == data.ids[2:].tolist()
+    assert np.shares_memory(following.X, data.X)
+    assert marked.of_rows(np.empty(0, np.intp)) is None
+    same(marked.none_selected(), create_annotated_table(data, []))
+
+
+def test_many_columns_with_taken_names_get_the_names_that_orange_would_give() -> None:
+    names = ["Selected", "Selected (3)", "Selected (x)", "Group (1)", *(f"n{i}" for i in range(50))]
+    data = Table.from_numpy(
+        Domain([ContinuousVariable(name) for name in names]), np.ones((2, len(names)))
+    )
+    marked = MarkedTables(data)
+    same(marked.none_selected(), create_annotated_table(data, []))
+    groups = np.array([1, 0])
+    found = marked.selected(groups)
+    assert found is not None
+    same(found, create_groups_table(data, groups, False, "Group"))
