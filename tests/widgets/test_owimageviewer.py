@@ -391,6 +391,18 @@ class PublicViewer(OWWidget):
     autoCommit = Setting(True)
 
 
+class OlderPublicViewer(OWWidget):
+    """The same, of versions before 0.13."""
+
+    name = "Image Viewer"
+    want_main_area = False
+    settingsHandler = DomainContextHandler()
+    imageAttr = ContextSetting(0)  # among the text columns, those of images first
+    titleAttr = ContextSetting(0)  # among class, metas and attributes
+    imageSize = Setting(100)
+    autoCommit = Setting(True)
+
+
 def workflow(nodes: dict[str, tuple[str, dict[str, Any]]], link: tuple[str, str]) -> str:
     """Write a workflow of two widgets as the public add-on's are saved."""
     listed, properties = [], []
@@ -432,6 +444,24 @@ class TestSettings(ViewerTest):
         assert not widget.auto_commit
         assert widget.view.selected_rows().tolist() == [0, 2]
         assert len(self.selected(widget)) == 2
+
+    def test_places_in_the_menus_of_older_versions_are_read_until_others_are_chosen(self):
+        paths = photo_paths()[:3]
+        copy, note, image = (StringVariable(name) for name in ("copy", "note", "image"))
+        copy.attributes["type"] = image.attributes["type"] = "image"
+        domain = Domain([], DiscreteVariable("kind", ("a", "b")), [copy, note, image])
+        rows = [["", "a note", path] for path in paths]
+        data = Table.from_numpy(domain, np.empty((3, 0)), np.zeros(3), np.array(rows, object))
+        old = self.create_widget(OlderPublicViewer)
+        old.settingsHandler.open_context(old, domain)
+        old.imageAttr, old.titleAttr = 1, 2
+        saved = pickle.loads(pickle.dumps(old.settingsHandler.pack_data(old)))
+        widget = self.make(**saved)
+        self.give(widget, data)
+        assert (widget.image_used, widget.title_used) == ("image", "note")
+        widget.panel.title.setCurrentIndex(0)
+        widget.panel.title.activated.emit(0)
+        assert widget.title_used is None  # by the names of the files
 
     def test_workflow_files_of_the_public_addon_open_with_settings_and_selection(self):
         shutil.copytree(PHOTOS, self.folder / "photos")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from AnyQt.QtCore import QSize
 from AnyQt.QtWidgets import QWidget
-from Orange.data import Table, Variable
+from Orange.data import Domain, Table, Variable
 from Orange.widgets import gui
 from Orange.widgets.settings import Setting
 from Orange.widgets.utils.sql import check_sql_input
@@ -76,6 +76,9 @@ class OWImageViewer(Background):
 
     image_attribute: str | None = Setting(None)
     title_attribute: str | None = Setting(None)
+    # Where they stood in the menus of the public add-on, until others are chosen.
+    image_index: int | None = Setting(None, schema_only=True)
+    title_index: int | None = Setting(None, schema_only=True)
     sorting: str = Setting("data")
     image_size: int = Setting(100)
     auto_commit: bool = Setting(True)
@@ -151,24 +154,24 @@ class OWImageViewer(Background):
     @property
     def image_used(self) -> str | None:
         """The column of images: the saved one if it is there, else the likeliest one."""
-        return tables.image_column(self.data, self.image_attribute)
+        return tables.image_column(self.data, self.image_attribute, self.image_index)
 
     @property
     def title_used(self) -> str | None:
         """The column of titles, if the saved one is there."""
         names = [column.name for column in self._title_columns()]
+        if self.title_attribute is None and self.title_index is not None:
+            return next(iter(names[self.title_index :]), None)
         return self.title_attribute if self.title_attribute in names else None
 
     def _title_columns(self) -> list[Variable]:
-        if self.data is None:
-            return []
-        domain = self.data.domain
-        columns = (*domain.class_vars, *domain.metas, *domain.attributes)
-        return [column for column in columns if not column.attributes.get("hidden")]
+        domain = Domain([]) if self.data is None else self.data.domain
+        return [*domain.class_vars, *domain.metas, *domain.attributes]
 
     def _show_data(self) -> None:
         columns = [] if self.data is None else tables.image_columns(self.data)
-        self.panel.show_columns(columns, self.image_used, self._title_columns(), self.title_used)
+        titles = [each for each in self._title_columns() if not each.attributes.get("hidden")]
+        self.panel.show_columns(columns, self.image_used, titles, self.title_used)
         self.panel.pictures.show_data(self.data, self.image_used)
         self.Warning.no_folder(shown=self.panel.pictures.is_missing)
         self.Error.no_image_attribute(shown=self.data is not None and not columns)
@@ -186,14 +189,14 @@ class OWImageViewer(Background):
     # ---- what the user chooses
 
     def _image_chosen(self) -> None:
-        self.image_attribute = self.panel.image.currentData()
+        self.image_attribute, self.image_index = self.panel.image.currentData(), None
         self.panel.pictures.show_data(self.data, self.image_used)
         self.Warning.no_folder(shown=self.panel.pictures.is_missing)
         self.shown = None
         self._begin()
 
     def _title_chosen(self) -> None:
-        self.title_attribute = self.panel.title.currentData()
+        self.title_attribute, self.title_index = self.panel.title.currentData(), None
         self._arrange()
 
     def _sorting_chosen(self) -> None:

@@ -2,13 +2,17 @@
 
 Orange3-ImageAnalytics (to 0.13) stored `imageSize` and `autoCommit`, and in contexts, which belong
 to a domain, the image and title attributes with the values of the selected images
-(`selected_items`). Ours keeps names, and the selection by row and by value.
+(`selected_items`); before 0.13, the places of these attributes in its menus (`imageAttr`,
+`titleAttr`), which mean something only when the data is there. Ours keeps names, and the selection
+by row and by value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+
+from orangecontrib.imageanalytics.widgets.migration import is_index
 
 #: The ways of sorting: how they are saved, and what they are called.
 SORTINGS = {
@@ -48,6 +52,9 @@ def _from_context(values: Any) -> Iterator[tuple[str, Any]]:
         name = _unwrapped(values.get(old))
         if isinstance(name, str):
             yield new, name
+    for old, new in (("imageAttr", "image_index"), ("titleAttr", "title_index")):
+        if is_index(index := _unwrapped(values.get(old))):
+            yield new, index
     selected = _unwrapped(values.get("selected_items"))
     if isinstance(selected, (list, tuple)):
         yield "selected_values", [str(value) for value in selected if isinstance(value, str)]
@@ -62,6 +69,10 @@ def _is_name(value: object) -> bool:
     return value is None or (isinstance(value, str) and len(value) <= _LONGEST_NAME)
 
 
+def _is_place(value: object) -> bool:
+    return value is None or is_index(value)
+
+
 def _is_size(value: object) -> bool:
     return type(value) is int and _SMALLEST <= value <= _LARGEST
 
@@ -73,6 +84,8 @@ def _are_all(kind: type, value: object) -> bool:
 _CHECKS = {
     "image_attribute": _is_name,
     "title_attribute": _is_name,
+    "image_index": _is_place,
+    "title_index": _is_place,
     "sorting": lambda value: value in SORTINGS if isinstance(value, str) else False,
     "image_size": _is_size,
     "auto_commit": lambda value: type(value) is bool,
