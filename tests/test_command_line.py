@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from Orange.data import Table
 from orangecontrib.imageanalytics.__main__ import main
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.tables import embeddings
+from orangecontrib.imageanalytics.thumbnails import Thumbnails
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -98,6 +100,21 @@ def test_the_cache_can_be_shown_and_cleared(photos, capsys):
     main(["--cache-size"])
     assert "squeezenet" in capsys.readouterr().out
     main(["--clear-cache", "squeezenet"])
+    assert "empty" in capsys.readouterr().out
+
+
+def test_thumbnails_can_be_shown_and_cleared_too(photos, capsys):
+    assert main([str(photos[0])]) == 0
+    with Thumbnails() as thumbnails:
+        assert None not in thumbnails(photos[:2], 64)
+    main(["--cache-size"])
+    assert re.search(r"thumbnails +2 images", capsys.readouterr().out)
+    main(["--clear-cache", "thumbnails"])
+    told = capsys.readouterr().out
+    assert "squeezenet" in told and "thumbnails" not in told
+    with Thumbnails() as thumbnails:
+        thumbnails(photos[:2], 64)
+    main(["--clear-cache"])
     assert "empty" in capsys.readouterr().out
 
 

@@ -60,18 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return find_commands.main(arguments)
     parser = _parser()
     options = parser.parse_args(arguments)
-    from orangecontrib.imageanalytics.cache import Cache
-
-    cache = Cache(options.cache, enabled=not options.no_cache)
-    if options.clear_cache is not None:
-        cache.clear(options.clear_cache or None)
     if options.cache_size or options.clear_cache is not None:
-        _print_sizes(cache)
+        _look_after_caches(options)
         return 0
     if not options.paths:
         parser.error("name images or folders of images")
     from orangecontrib.imageanalytics import output_files
+    from orangecontrib.imageanalytics.cache import Cache
 
+    cache = Cache(options.cache, enabled=not options.no_cache)
     for path in filter(None, (options.output, options.skipped)):
         if problem := output_files.problem_with(path):
             parser.error(problem)
@@ -145,21 +142,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where the cache is")
     parser.add_argument(
-        "--cache-size", action="store_true", help="show the size of the cache per model, and end"
+        "--cache-size",
+        action="store_true",
+        help="show the size of the cache per model, and of thumbnails, and end",
     )
     parser.add_argument(
         "--clear-cache",
         nargs="?",
         const="",
         metavar="MODEL",
-        help="forget what was computed (with that model), and end",
+        help="forget what was computed (with that model, or `thumbnails`), and end",
     )
     parser.add_argument("--version", action="version", version=__version__)
     return parser
 
 
-def _print_sizes(cache: Cache) -> None:
-    sizes = cache.sizes()
+def _look_after_caches(options: argparse.Namespace) -> None:
+    from orangecontrib.imageanalytics.cache import Cache, ThumbnailCache
+
+    sizes: dict[str, tuple[int, int]] = {}
+    for kind in (Cache, ThumbnailCache):
+        with kind(options.cache, enabled=not options.no_cache) as cache:
+            if options.clear_cache is not None:
+                cache.clear(options.clear_cache or None)
+            sizes |= cache.sizes()
     for model, (entries, size) in sizes.items():
         print(f"{model:20}{entries:>10} images{size / 1e6:>10.1f} MB")
     if not sizes:
