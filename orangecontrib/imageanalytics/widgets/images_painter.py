@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from AnyQt.QtCore import QPointF, QRect, QRectF, QSize, Qt
-from AnyQt.QtGui import QColor, QFont, QFontMetrics, QPainter, QPalette, QPen, QPixmap, QPolygonF
+from AnyQt.QtGui import (
+    QBrush,
+    QColor,
+    QFont,
+    QFontMetrics,
+    QPainter,
+    QPalette,
+    QPen,
+    QPixmap,
+    QPolygonF,
+)
 
 from orangecontrib.imageanalytics.outcome import Skipped
 from orangecontrib.imageanalytics.widgets.images_model import Mark
@@ -18,6 +28,11 @@ _ROUND = 4
 _DIMMED = 0.25
 #: How much of its cell the symbol for a picture that cannot be seen takes.
 _SYMBOL = 0.28
+
+# As numbers: PyQt takes 5 µs to make one of a flag, and there are several for each cell.
+_CENTRE = int(Qt.AlignmentFlag.AlignCenter)
+_TOP = int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
+_WRAPPED = int(Qt.TextFlag.TextWordWrap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,33 +94,141 @@ class Shown:
     current: bool
 
 
-def paint(
-    painter: QPainter, cell: QRect, shown: Shown, look: Look, palette: QPalette, *, active: bool
-) -> None:
-    """Draw one cell."""
-    group = QPalette.ColorGroup.Active if active else QPalette.ColorGroup.Inactive
-    if shown.selected:
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(palette.color(group, QPalette.ColorRole.Highlight))
-        painter.drawRoundedRect(cell.adjusted(1, 1, -1, -1), _ROUND, _ROUND)
-    square = look.picture(cell)
-    if shown.mark.dimmed:
-        painter.setOpacity(_DIMMED)
-    if shown.pixmap is not None:
-        seen = _picture(painter, square, shown, look)
-    else:
-        seen = square
-        if shown.failure is not None:
-            _failure(painter, square, shown.failure, palette)
+class CellPainter:
+    """Draws cells, one after the other; what is the same for all is looked up once.
+
+    Parameters
+    ----------
+    painter : QPainter
+        Whose font is set already.
+    look : Look
+        How all pictures are shown.
+    palette : QPalette
+        The theme's colours.
+    active : bool
+        Whether the view has the keyboard.
+    """
+
+    def __init__(self, painter: QPainter, look: Look, palette: QPalette, *, active: bool) -> None:
+        group = QPalette.ColorGroup.Active if active else QPalette.ColorGroup.Inactive
+        self._painter = painter
+        self._look = look
+        self._metrics = painter.fontMetrics()
+        self._line = self._metrics.height()
+        self._font = painter.font().key()
+        self._highlight = palette.color(group, QPalette.ColorRole.Highlight)
+        self._badge = palette.color(QPalette.ColorRole.Highlight)
+        self._text = palette.color(QPalette.ColorRole.Text)
+        self._symbol = _fainter(self._text, 140)
+        self._placeholder = QBrush(_fainter(self._text, 18))
+        self._title_pens, self._caption_pens = (
+            tuple(
+                QPen(_fainter(palette.color(group, role), alpha))
+                for role in (QPalette.ColorRole.Text, QPalette.ColorRole.HighlightedText)
+            )
+            for alpha in (255, 170)
+        )
+        self._no_pen = QPen(Qt.PenStyle.NoPen)
+        self._no_brush = QBrush(Qt.BrushStyle.NoBrush)
+
+    def paint(self, cell: QRect, shown: Shown) -> None:
+        """Draw one cell."""
+        painter = self._painter
+        if shown.selected:
+            painter.setPen(self._no_pen)
+            painter.setBrush(self._highlight)
+            painter.drawRoundedRect(cell.adjusted(1, 1, -1, -1), _ROUND, _ROUND)
+        seen = square = self._look.picture(cell)
+        if shown.mark.dimmed:
+            painter.setOpacity(_DIMMED)
+        if shown.pixmap is not None:
+            seen = self._paint_picture(square, shown.pixmap, shown.is_whole)
+        elif shown.failure is not None:
+            self._paint_failure(square, shown.failure)
         else:
-            _placeholder(painter, square, palette)
-    _marks(painter, seen, shown.mark, palette)
-    painter.setOpacity(1.0)
-    _texts(painter, cell, shown, look, palette, group)
-    if shown.current:
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(palette.color(QPalette.ColorRole.Text), 1, Qt.PenStyle.DotLine))
-        painter.drawRoundedRect(cell.adjusted(1, 1, -2, -2), _ROUND, _ROUND)
+            self._paint_placeholder(square)
+        self._paint_marks(seen, shown.mark)
+        if shown.mark.dimmed:
+            painter.setOpacity(1.0)
+        self._paint_texts(cell, shown)
+        if shown.current:
+            painter.setBrush(self._no_brush)
+            painter.setPen(QPen(self._text, 1, Qt.PenStyle.DotLine))
+            painter.drawRoundedRect(cell.adjusted(1, 1, -2, -2), _ROUND, _ROUND)
+
+    def _paint_picture(self, square: QRect, pixmap: QPixmap, is_whole: bool) -> QRect:
+        if self._look.fills:
+            side = min(pixmap.width(), pixmap.height())
+            part = QRect((pixmap.width() - side) // 2, (pixmap.height() - side) // 2, side, side)
+            self._painter.drawPixmap(square, pixmap, part)
+            return square
+        target = fitted(pixmap.size(), square, enlarge=not is_whole)
+        self._painter.drawPixmap(target, pixmap)
+        return target
+
+    def _paint_placeholder(self, square: QRect) -> None:
+        self._painter.setPen(self._no_pen)
+        self._painter.setBrush(self._placeholder)
+        inset = square.width() // 8
+        self._painter.drawRoundedRect(square.adjusted(inset, inset, -inset, -inset), _ROUND, _ROUND)
+
+    def _paint_failure(self, square: QRect, failure: Skipped) -> None:
+        """Draw a torn picture with the reason beneath."""
+        painter, line = self._painter, self._line
+        side = max(16.0, square.width() * _SYMBOL)
+        fits = square.height() > side + 3 * line
+        top = square.top() + (square.height() - side) / 2 - (line if fits else 0)
+        sheet = QRectF(square.center().x() - side / 2, top, side, side * 0.8)
+        painter.setPen(QPen(self._symbol, 1.5))
+        painter.setBrush(self._no_brush)
+        painter.drawRoundedRect(sheet, 2, 2)
+        painter.drawPolyline(
+            QPolygonF(
+                [
+                    QPointF(
+                        sheet.left() + share * sheet.width(), sheet.top() + down * sheet.height()
+                    )
+                    for share, down in ((0, 0.75), (0.3, 0.45), (0.5, 0.65), (0.75, 0.3), (1, 0.6))
+                ]
+            )
+        )
+        painter.drawLine(sheet.topLeft(), sheet.bottomRight())
+        if fits:
+            below = QRectF(square).adjusted(0, sheet.bottom() + 4 - square.top(), 0, 0)
+            painter.drawText(below, _TOP | _WRAPPED, str(failure.reason))
+
+    def _paint_marks(self, seen: QRect, mark: Mark) -> None:
+        painter = self._painter
+        if mark.frame is not None:
+            pen = QPen(mark.frame, _FRAME)
+            pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+            painter.setPen(pen)
+            painter.setBrush(self._no_brush)
+            painter.drawRect(seen.adjusted(-1, -1, 1, 1))
+        if mark.badge:
+            ground = mark.frame or self._badge
+            width = min(self._metrics.horizontalAdvance(mark.badge) + 8, max(seen.width(), 12))
+            plate = QRect(seen.left(), seen.top(), width, self._line + 2)
+            painter.fillRect(plate, ground)
+            painter.setPen(_legible_on(ground))
+            text = _elided(mark.badge, width - 4, self._font, Qt.TextElideMode.ElideRight)
+            painter.drawText(plate, _CENTRE, text)
+
+    def _paint_texts(self, cell: QRect, shown: Shown) -> None:
+        look, painter = self._look, self._painter
+        top = cell.top() + MARGIN + look.size + MARGIN
+        for is_there, text, pens in (
+            (look.titles, shown.title, self._title_pens),
+            (look.captions, shown.mark.caption, self._caption_pens),
+        ):
+            if not is_there:
+                continue
+            if text:
+                painter.setPen(pens[shown.selected])
+                place = QRect(cell.left() + MARGIN, top, look.size, self._line)
+                text = _elided(text, look.size, self._font, Qt.TextElideMode.ElideMiddle)
+                painter.drawText(place, _CENTRE, text)
+            top += self._line
 
 
 def fitted(size: QSize, square: QRect, *, enlarge: bool) -> QRect:
@@ -119,115 +242,24 @@ def fitted(size: QSize, square: QRect, *, enlarge: bool) -> QRect:
     return QRect(left, top, width, height)
 
 
-def _picture(painter: QPainter, square: QRect, shown: Shown, look: Look) -> QRect:
-    pixmap = shown.pixmap
-    assert pixmap is not None
-    if look.fills:
-        side = min(pixmap.width(), pixmap.height())
-        part = QRect((pixmap.width() - side) // 2, (pixmap.height() - side) // 2, side, side)
-        painter.drawPixmap(square, pixmap, part)
-        return square
-    target = fitted(pixmap.size(), square, enlarge=not shown.is_whole)
-    painter.drawPixmap(target, pixmap)
-    return target
-
-
-def _placeholder(painter: QPainter, square: QRect, palette: QPalette) -> None:
-    colour = palette.color(QPalette.ColorRole.Text)
-    colour.setAlpha(18)
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(colour)
-    inset = square.width() // 8
-    painter.drawRoundedRect(square.adjusted(inset, inset, -inset, -inset), _ROUND, _ROUND)
-
-
-def _failure(painter: QPainter, square: QRect, failure: Skipped, palette: QPalette) -> None:
-    """Draw a torn picture with the reason beneath."""
-    colour = palette.color(QPalette.ColorRole.Text)
-    colour.setAlpha(140)
-    side = max(16.0, square.width() * _SYMBOL)
-    metrics = painter.fontMetrics()
-    fits = square.height() > side + 3 * metrics.height()
-    top = square.top() + (square.height() - side) / 2 - (metrics.height() if fits else 0)
-    sheet = QRectF(square.center().x() - side / 2, top, side, side * 0.8)
-    painter.setPen(QPen(colour, 1.5))
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.drawRoundedRect(sheet, 2, 2)
-    painter.drawPolyline(
-        QPolygonF(
-            [
-                QPointF(sheet.left() + share * sheet.width(), sheet.top() + down * sheet.height())
-                for share, down in ((0.0, 0.75), (0.3, 0.45), (0.5, 0.65), (0.75, 0.3), (1.0, 0.6))
-            ]
-        )
-    )
-    painter.drawLine(sheet.topLeft(), sheet.bottomRight())
-    if fits:
-        below = QRectF(square).adjusted(0, sheet.bottom() + 4 - square.top(), 0, 0)
-        painter.drawText(
-            below,
-            int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
-            | int(Qt.TextFlag.TextWordWrap),
-            str(failure.reason),
-        )
-
-
-def _marks(painter: QPainter, seen: QRect, mark: Mark, palette: QPalette) -> None:
-    if mark.frame is not None:
-        pen = QPen(mark.frame, _FRAME)
-        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
-        painter.setPen(pen)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRect(seen.adjusted(-1, -1, 1, 1))
-    if mark.badge:
-        ground = mark.frame or palette.color(QPalette.ColorRole.Highlight)
-        metrics = painter.fontMetrics()
-        width = min(metrics.horizontalAdvance(mark.badge) + 8, max(seen.width(), 12))
-        plate = QRect(seen.left(), seen.top(), width, metrics.height() + 2)
-        painter.fillRect(plate, ground)
-        painter.setPen(_legible_on(ground))
-        painter.drawText(
-            plate,
-            Qt.AlignmentFlag.AlignCenter,
-            _elided(mark.badge, width - 4, painter.font().key(), Qt.TextElideMode.ElideRight),
-        )
-
-
-def _texts(
-    painter: QPainter,
-    cell: QRect,
-    shown: Shown,
-    look: Look,
-    palette: QPalette,
-    group: QPalette.ColorGroup,
-) -> None:
-    role = QPalette.ColorRole.HighlightedText if shown.selected else QPalette.ColorRole.Text
-    colour = palette.color(group, role)
-    line = painter.fontMetrics().height()
-    top = cell.top() + MARGIN + look.size + MARGIN
-    for is_there, text, alpha in (
-        (look.titles, shown.title, 255),
-        (look.captions, shown.mark.caption, 170),
-    ):
-        if not is_there:
-            continue
-        if text:
-            colour.setAlpha(alpha)
-            painter.setPen(colour)
-            painter.drawText(
-                QRect(cell.left() + MARGIN, top, look.size, line),
-                Qt.AlignmentFlag.AlignCenter,
-                _elided(text, look.size, painter.font().key(), Qt.TextElideMode.ElideMiddle),
-            )
-        top += line
-
-
 @lru_cache(maxsize=4096)
 def _elided(text: str, width: int, font: str, mode: Qt.TextElideMode) -> str:
     """Shorten a text to a width; measuring takes longer than drawing a thumbnail does."""
+    return str(_metrics(font).elidedText(" ".join(text.split()), mode, width))
+
+
+@lru_cache(maxsize=8)
+def _metrics(font: str) -> QFontMetrics:
     described = QFont()
     described.fromString(font)
-    return str(QFontMetrics(described).elidedText(" ".join(text.split()), mode, width))
+    return QFontMetrics(described)
+
+
+def _fainter(colour: QColor, alpha: int) -> QColor:
+    """Give a colour of the theme that shines through, with so much of 255."""
+    fainter = QColor(colour)
+    fainter.setAlpha(alpha)
+    return fainter
 
 
 def _legible_on(ground: QColor) -> QColor:

@@ -10,6 +10,7 @@ from AnyQt.QtGui import QRegion
 from AnyQt.QtWidgets import QAbstractItemView, QWidget
 from numpy.typing import NDArray
 
+from orangecontrib.imageanalytics.widgets.garbage import put_off_collection
 from orangecontrib.imageanalytics.widgets.images_layout import Layout, UniformGrid
 from orangecontrib.imageanalytics.widgets.images_model import ImagesModel
 
@@ -77,6 +78,7 @@ class Sight(QAbstractItemView):
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         """Draw another part of the contents."""
+        put_off_collection()
         if dy:
             self._scrolled_up = dy > 0
         self.viewport().update()

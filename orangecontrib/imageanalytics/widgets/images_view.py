@@ -35,7 +35,6 @@ from typing import Any
 import numpy as np
 from AnyQt.QtCore import (
     QAbstractItemModel,
-    QRect,
     QSize,
     Qt,
     QTimer,
@@ -52,7 +51,7 @@ from orangecontrib.imageanalytics.widgets.images_loader import Loader
 from orangecontrib.imageanalytics.widgets.images_menu import ImagesMenu
 from orangecontrib.imageanalytics.widgets.images_model import Mark
 from orangecontrib.imageanalytics.widgets.images_mouse import STEPS, Mouse
-from orangecontrib.imageanalytics.widgets.images_painter import Look, Shown, paint
+from orangecontrib.imageanalytics.widgets.images_painter import CellPainter, Look, Shown
 from orangecontrib.imageanalytics.widgets.images_preview import Preview
 from orangecontrib.imageanalytics.widgets.images_selection import Selection
 
@@ -228,25 +227,28 @@ class ImagesView(Selection):
         painter.setRenderHints(
             QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform
         )
-        self.render_images(painter, event.rect().translated(self.window_rect.topLeft()))
+        self.render_images(painter, event.region())
         self.mouse.paint_band(painter)
 
-    def render_images(self, painter: QPainter, region: QRect) -> None:
-        """Draw the part of the contents within a region, which lies at the window's place."""
+    def render_images(self, painter: QPainter, region: QRegion) -> None:
+        """Draw what lies within a region of the window."""
         offset = -self.window_rect.topLeft()
+        window = region.boundingRect().translated(-offset)
         painter.setFont(self.font())
         palette, active = self.palette(), self.hasFocus()
-        for rect, text in self._arrangement.headings(region):
+        for rect, text in self._arrangement.headings(window):
             painter.setPen(palette.color(palette.ColorRole.Text))
             painter.drawText(
                 rect.translated(offset).adjusted(6, 0, -6, 0), Qt.AlignmentFlag.AlignVCenter, text
             )
         mask = self.selected_mask()
         current = self.currentIndex().row() if active else -1
-        for position in self._arrangement.within(region).tolist():
+        cells = CellPainter(painter, self._look, palette, active=active)
+        for position in self._arrangement.within(window).tolist():
             cell = self._arrangement.rect(position).translated(offset)
-            shown = self._shown(position, bool(mask[position]), position == current)
-            paint(painter, cell, shown, self._look, palette, active=active)
+            if region.intersects(cell):
+                shown = self._shown(position, bool(mask[position]), position == current)
+                cells.paint(cell, shown)
 
     def _shown(self, position: int, selected: bool, current: bool) -> Shown:
         row = self.images.row(position)
