@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from orangecontrib.imageanalytics.outcome import Skipped
+from orangecontrib.imageanalytics.thumbnails.crew import Crew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from orangecontrib.imageanalytics.thumbnails.thumbnails import Thumbnails
 
 T = TypeVar("T")
-
-#: Threads that look at files and at the cache, and decode thumbnails: what is in the cache costs
-#: 0.1 ms there and 0.2 to decode, and a drive that does not answer holds up only one of them.
-_THREADS = 3
 
 
 class Requests(Generic[T]):
@@ -55,12 +51,11 @@ class Requests(Generic[T]):
         self._finish = finish
         self._received = received
         self._failed = failed
-        self._bell: SimpleQueue[None] = SimpleQueue()  # rung when there may be something to do
+        self._crew = Crew("thumbnail requests", self._step, lambda: self.is_idle, self._give_up)
         # The last wish, until it is taken up; a deque, as its methods are atomic.
         self._wishes: deque[tuple[list[tuple[Hashable, Any]], int]] = deque(maxlen=1)
         self._made: deque[tuple[Hashable, int, Future[Thumbnail | Skipped]]] = deque()
         self._closed = False
-        self._threads: list[threading.Thread] = []
         # What follows is the threads', behind the lock: who wants something never waits for it.
         self._lock = threading.Lock()
         self._wanted: deque[tuple[Hashable, Any]] = deque()
@@ -80,14 +75,7 @@ class Requests(Generic[T]):
         if self._closed:
             return
         self._wishes.append((list(wanted), size))
-        if not self._threads:
-            self._threads = [
-                threading.Thread(target=self._work, name="thumbnail requests", daemon=True)
-                for _ in range(_THREADS)
-            ]
-            for thread in self._threads:
-                thread.start()
-        self._ring(_THREADS)
+        self._crew.wake()
 
     @property
     def is_idle(self) -> bool:
@@ -99,24 +87,19 @@ class Requests(Generic[T]):
         """Want nothing any more, and give nothing."""
         self._closed = True
         self._wishes.clear()
-        self._ring(_THREADS)
-
-    def _ring(self, times: int = 1) -> None:
-        for _ in range(times):
-            self._bell.put(None)
+        self._crew.close()
 
     # ---- in the threads
 
-    def _work(self) -> None:
-        while not self._closed:
-            try:
-                self._step()
-            except BaseException as error:
-                self._stop(error)
-        self._give_up()
+    def _step(self) -> bool:
+        """Do what is most urgent; say whether there was anything to do."""
+        try:
+            return self._do_next()
+        except BaseException as error:
+            self._stop(error)
+            return True
 
-    def _step(self) -> None:
-        """Do what is most urgent, or wait until there is something to do."""
+    def _do_next(self) -> bool:
         self._take_wish()
         with self._lock:
             made = self._made.popleft() if self._made else None
@@ -128,8 +111,7 @@ class Requests(Generic[T]):
             self._give(*made)
         elif wanted is not None:
             self._ask(*wanted, size)
-        else:
-            self._bell.get()
+        return made is not None or wanted is not None
 
     def _take_wish(self) -> None:
         if not self._wishes:
@@ -170,7 +152,7 @@ class Requests(Generic[T]):
 
     def _note(self, key: Hashable, size: int, done: Future[Thumbnail | Skipped]) -> None:
         self._made.append((key, size, done))
-        self._ring()
+        self._crew.ring()
 
     def _give(self, key: Hashable, size: int, done: Future[Thumbnail | Skipped]) -> None:
         try:
@@ -183,7 +165,7 @@ class Requests(Generic[T]):
             with self._lock:
                 if self._under_way.get((key, size)) is done:
                     del self._under_way[key, size]
-            self._ring()  # there is room for another one
+            self._crew.ring()  # there is room for another one
 
     def _give_up(self) -> None:
         """Forget all that is wanted and under way."""
