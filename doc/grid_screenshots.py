@@ -57,7 +57,7 @@ def take(theme: str, data: Table) -> None:
     widget.view.picked.emit(chosen, QApplication.keyboardModifiers())
     QTest.qWait(400)  # for the layout, and icons that fade in
     panel = widget.panel
-    controls = panel.image, panel.label, panel.method, panel.columns, panel.size, widget.buttonsArea
+    controls = panel.image, panel.label, panel.layout, panel.columns, panel.size, widget.buttonsArea
     numbered(widget, controls).save(str(HERE / "images" / f"grid-photos-{theme}.png"))
     widget.close()
     widget.onDeleteWidget()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from AnyQt.QtCore import QPoint, QPointF, Qt
-from AnyQt.QtGui import QWheelEvent
+from AnyQt.QtCore import QT_VERSION, QPoint, QPointF, Qt
+from AnyQt.QtGui import QNativeGestureEvent, QWheelEvent
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QApplication, QComboBox, QWidget
 
@@ -37,3 +37,17 @@ def click_in_list(menu: QComboBox, data: object) -> None:
         view.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, here
     )
     QApplication.processEvents()
+
+
+def pinch(widget: QWidget, at: QPoint, grown: float) -> None:
+    """Move two fingers on a touch pad apart, as macOS tells it: by how much what is seen grows."""
+    zoom, here = Qt.NativeGestureType.ZoomNativeGesture, QPointF(at)
+    there = QPointF(widget.mapToGlobal(at))
+    if QT_VERSION >= 0x060000:
+        from AnyQt.QtGui import QPointingDevice
+
+        device = QPointingDevice.primaryPointingDevice()
+        event = QNativeGestureEvent(zoom, device, 2, here, here, there, grown, QPointF(), 0)
+    else:
+        event = QNativeGestureEvent(zoom, here, here, there, grown, 0, 0)
+    QApplication.sendEvent(widget, event)

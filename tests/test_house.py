@@ -57,11 +57,12 @@ ONLY = {
 SMALL = {
     "outcome": set(),
     "daemon_threads": set(),
+    "priority": set(),
     "embedder": {"decoding"},
     "sources": {"outcome"},
     "decoding": {"outcome", "sources"},
     "model_file": {"outcome"},
-    "engine": {"outcome", "sources", "decoding", "embedder", "daemon_threads"},
+    "engine": {"outcome", "sources", "decoding", "embedder", "daemon_threads", "priority"},
 }
 
 #: What stands above the rooms, and is imported by nobody but its like.

@@ -216,7 +216,7 @@ class TestLooks(GridTest):
         self.give(widget, data)
         assert widget.view.look.titles and widget.view.images.title(0) == "picture 4"
         colours = data.domain["kind"].colors
-        assert [widget._mark(row).frame.getRgb()[:3] for row in (0, 1)] == [
+        assert [widget.stage.marks.of(row).frame.getRgb()[:3] for row in (0, 1)] == [
             tuple(colours[0]),
             tuple(colours[1]),
         ]
@@ -233,7 +233,7 @@ class TestLooks(GridTest):
         widget = self.make(frame_attribute="kind")
         self.give(widget, pictures(13))
         self.give(widget, pictures(3))
-        assert len(widget._frames) == 3
+        assert len(widget.stage.marks.categories) == 3
 
     def test_a_size_that_is_chosen_is_not_fitted_any_more(self):
         widget = self.make()
@@ -257,7 +257,7 @@ class TestLooks(GridTest):
         widget = self.make()
         self.give(widget, data)
         self.send_signal(widget.Inputs.data_subset, data[[1, 4]], widget=widget)
-        assert [widget._mark(row).dimmed for row in range(6)] == [
+        assert [widget.stage.marks.of(row).dimmed for row in range(6)] == [
             True,
             False,
             True,
@@ -266,14 +266,14 @@ class TestLooks(GridTest):
             True,
         ]
         self.send_signal(widget.Inputs.data_subset, None, widget=widget)
-        assert not any(widget._mark(row).dimmed for row in range(6))
+        assert not any(widget.stage.marks.of(row).dimmed for row in range(6))
 
     def test_a_subset_is_found_by_its_images_and_what_is_not_there_is_told(self):
         widget = self.make()
         self.give(widget, pictures(6))
         others = table([photo_paths()[2], photo_paths()[9]])
         self.send_signal(widget.Inputs.data_subset, others, widget=widget)
-        assert np.flatnonzero(widget._in_subset).tolist() == [2]
+        assert np.flatnonzero(widget.stage.marks.in_subset).tolist() == [2]
         assert "1 of the rows" in str(widget.Warning.extras_in_subset)
         self.send_signal(widget.Inputs.data_subset, table(photo_paths()[8:]), widget=widget)
         assert widget.Warning.incompatible_subset.is_shown()
@@ -303,7 +303,7 @@ class TestSelecting(GridTest):
             "Unselected",
             "G2",
         ]
-        assert [widget._mark(row).badge for row in (2, 7, 0)] == ["2", "1", ""]
+        assert [widget.stage.marks.of(row).badge for row in (2, 7, 0)] == ["2", "1", ""]
         self.click(widget, 7, ALT)
         assert widget.groups.tolist() == [0, 0, 1, 1, *[0] * 9]
         self.click(widget, 2, CONTROL)
@@ -419,15 +419,15 @@ class TestSettings(GridTest):
         data = pictures(4)
         widget = self.make(**self.public(data))
         self.give(widget, data)
-        assert widget.image_used == "name"  # the second after the one that is marked
-        assert widget.label_used == "kind" and widget.crop and not widget.auto_commit
+        assert widget.images.used == "name"  # the second after the one that is marked
+        assert widget.labels.used == "kind" and widget.crop and not widget.auto_commit
         assert (widget.arranged.grid.columns, widget.arranged.grid.rows) == (5, 6)
 
     def test_labels_that_were_off_stay_off(self):
         data = pictures(4)
         widget = self.make(**self.public(data, label_selected=False, imageAttr=0))
         self.give(widget, data)
-        assert widget.image_used == "image" and widget.label_used is None
+        assert widget.images.used == "image" and widget.labels.used is None
 
     @pytest.mark.filterwarnings("ignore")
     def test_garbage_keeps_no_widget_from_opening(self):

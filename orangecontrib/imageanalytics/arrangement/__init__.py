@@ -1,7 +1,14 @@
 """Where pictures lie: vectors -> points of a plane -> cells of a grid."""
 
-from orangecontrib.imageanalytics.arrangement.apart import LayoutCrashedError, lay_out
+from orangecontrib.imageanalytics.arrangement.apart import (
+    TO_PLANE,
+    Apart,
+    Arrangement,
+    LayoutCrashedError,
+    lay_out,
+)
 from orangecontrib.imageanalytics.arrangement.cells import (
+    EXACT,
     Grid,
     TooFewCellsError,
     assign,
@@ -9,6 +16,7 @@ from orangecontrib.imageanalytics.arrangement.cells import (
     spread,
 )
 from orangecontrib.imageanalytics.arrangement.plane import (
+    AT_ONCE,
     METHODS,
     MOST_FOR_MDS,
     Tick,
@@ -18,12 +26,19 @@ from orangecontrib.imageanalytics.arrangement.plane import (
     to_unit_square,
     tsne,
 )
+from orangecontrib.imageanalytics.arrangement.thinning import Places, thin
 
 __all__ = [
+    "AT_ONCE",
+    "EXACT",
     "METHODS",
     "MOST_FOR_MDS",
+    "TO_PLANE",
+    "Apart",
+    "Arrangement",
     "Grid",
     "LayoutCrashedError",
+    "Places",
     "Tick",
     "TooFewCellsError",
     "TooManyForMDSError",
@@ -33,6 +48,7 @@ __all__ = [
     "mds",
     "pca",
     "spread",
+    "thin",
     "to_unit_square",
     "tsne",
 ]

@@ -8,8 +8,11 @@ halving the grid again and again, and then improved window by window, each windo
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +30,8 @@ EXACT = 320_000
 WINDOW = 16
 #: Share of the cost that a sweep must save for another one to follow, and how many there may be.
 _WORTH, _SWEEPS = 3e-4, 16
+#: Windows that are improved at the same time.
+_THREADS = 4
 #: Windows of the whole breadth or height of the grid let points move far in one step.
 _THINNEST = 2
 
@@ -137,7 +142,7 @@ def assign(
         return cells
     scaled = _scaled(points, grid)
     if len(points) * grid.size <= EXACT:
-        return _improved(scaled, cells, grid, [_Window(0, grid.rows, 0, grid.columns)], tick)
+        return _improved(scaled, cells, grid, [[_Window(0, grid.rows, 0, grid.columns)]], tick)
     now = cost(points, cells, grid)
     for sweep in range(_SWEEPS):
 
@@ -191,8 +196,8 @@ def _scaled(points: NDArray[np.floating], grid: Grid) -> NDArray[np.float64]:
     return np.asarray(points, np.float64) * (grid.columns, grid.rows)
 
 
-def _windows(grid: Grid, sweep: int) -> Iterator[_Window]:
-    """Cover the grid with squares, then with strips; each sweep lays them elsewhere."""
+def _windows(grid: Grid, sweep: int) -> Iterator[list[_Window]]:
+    """Cover the grid with squares, then with strips, twice each; each sweep lays them elsewhere."""
     offset = (sweep * WINDOW * 3) // 8 % WINDOW  # 0, 3/8, 6/8, 1/8, ... of a window
     strip_height = max(_THINNEST, WINDOW * WINDOW // grid.columns)
     strip_width = max(_THINNEST, WINDOW * WINDOW // grid.rows)
@@ -202,7 +207,8 @@ def _windows(grid: Grid, sweep: int) -> Iterator[_Window]:
         (grid.rows, strip_width),
     ):
         for move in (0, 1):  # the second time across the borders of the first
-            yield from _tiles(grid, height, width, offset + move * (max(height, 2) // 2), move)
+            tiles = _tiles(grid, height, width, offset + move * (max(height, 2) // 2), move)
+            yield list(tiles)
 
 
 def _tiles(grid: Grid, height: int, width: int, offset: int, move: int) -> Iterator[_Window]:
@@ -220,28 +226,43 @@ def _improved(
     scaled: NDArray[np.float64],
     cells: NDArray[np.intp],
     grid: Grid,
-    windows: list[_Window],
+    coverings: list[list[_Window]],
     tick: Tick,
 ) -> NDArray[np.intp]:
-    """Assign the points of each window anew to the window's cells, exactly."""
-    from scipy.optimize import linear_sum_assignment
-    from scipy.spatial.distance import cdist
+    """Assign the points of each window anew to the window's cells, exactly.
 
+    Windows of one covering do not overlap, and are done at the same time; coverings one after the
+    other.
+    """
     owners = np.full(grid.size, -1)
     owners[cells] = np.arange(len(cells))
     board = owners.reshape(grid.rows, grid.columns)
-    for number, window in enumerate(windows):
-        tick(number / len(windows))
-        part = board[window.top : window.bottom, window.left : window.right]
-        members = np.sort(part[part >= 0])
-        if len(members) == 0:
-            continue
-        distances = cdist(scaled[members], window.centres(), "sqeuclidean")
-        which, where = linear_sum_assignment(distances)
-        new = np.full(window.size, -1)
-        new[where] = members[which]
-        part[...] = new.reshape(part.shape)
+    done, number = 0, sum(map(len, coverings))
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
+        try:
+            for covering in coverings:
+                for _ in threads.map(partial(_improve, board, scaled), covering):
+                    tick(done / number)
+                    done += 1
+        except BaseException:
+            threads.shutdown(wait=True, cancel_futures=True)
+            raise
     improved = np.empty_like(cells)
     taken = np.flatnonzero(owners >= 0)
     improved[owners[taken]] = taken
     return improved
+
+
+def _improve(board: NDArray[np.intp], scaled: NDArray[np.float64], window: _Window) -> None:
+    from scipy.optimize import linear_sum_assignment  # lets other threads run meanwhile
+    from scipy.spatial.distance import cdist
+
+    part = board[window.top : window.bottom, window.left : window.right]
+    members = np.sort(part[part >= 0])
+    if len(members) == 0:
+        return
+    distances = cdist(scaled[members], window.centres(), "sqeuclidean")
+    which, where = linear_sum_assignment(distances)
+    new = np.full(window.size, -1)
+    new[where] = members[which]
+    part[...] = new.reshape(part.shape)

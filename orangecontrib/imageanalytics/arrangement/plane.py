@@ -34,6 +34,9 @@ _STEPS_BETWEEN_TICKS = 10
 #: Vectors from which on more than one thread is worth its while: for 90 of them, threads that wait
 #: for each other on busy cores took 20 s, and one takes 1 s. The result is the same.
 _MANY = 1000
+#: Vectors from which on interpolation (FIt-SNE) takes less than Barnes and Hut's trees: 500 steps
+#: with 2500 of them take 8 s of processor time by either, with 10 000 of them 15 s and 75 s.
+_MANY_FOR_FFT = 4000
 _SEED = 0
 #: Directions beyond those wanted, and rounds, of the search for principal components (Halko et al.
 #: recommend 5 to 10, and one or two; scikit-learn takes 10, and 4 to 7).
@@ -127,7 +130,9 @@ def tsne(vectors: NDArray[np.floating], tick: Tick = lambda done: None) -> NDArr
     ----------
     van der Maaten, L., & Hinton, G. (2008). Visualizing data using t-SNE. JMLR 9. The start and the
     step size: Kobak, D., & Berens, P. (2019). The art of using t-SNE for single-cell
-    transcriptomics. Nature Communications 10.
+    transcriptomics. Nature Communications 10. From 4000 vectors on: Linderman, G. C., et al.
+    (2019). Fast interpolation-based t-SNE for improved visualization of single-cell RNA-seq data.
+    Nature Methods 16.
     """
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     directions = vectors / np.where(lengths > 0, lengths, 1)
@@ -146,6 +151,15 @@ def to_unit_square(points: NDArray[np.floating]) -> NDArray[np.float64]:
     flat = span <= 0
     scaled = (points - low) / np.where(flat, 1, span)
     return np.where(flat, 0.5, scaled).astype(np.float64)
+
+
+def prepare(method: str) -> None:
+    """Import what a method needs, and what the way to the cells does, which takes a while."""
+    import scipy.optimize
+    import scipy.spatial.distance  # noqa: F401
+
+    if method == "t-SNE":
+        import openTSNE  # noqa: F401
 
 
 def _components(vectors: NDArray[np.floating], number: int) -> NDArray[np.float64]:
@@ -184,8 +198,9 @@ def _embedded(reduced: NDArray[np.float64], tick: Tick) -> NDArray[np.float64]:
         reduced, perplexity, method="exact", n_jobs=1, random_state=_SEED
     )
     start = initialization.rescale(reduced[:, :2])
+    way = "fft" if len(reduced) >= _MANY_FOR_FFT else "bh"
     embedding = TSNEEmbedding(
-        start, affinities, negative_gradient_method="bh", n_jobs=jobs, random_state=_SEED
+        start, affinities, negative_gradient_method=way, n_jobs=jobs, random_state=_SEED
     )
     done = 0
 

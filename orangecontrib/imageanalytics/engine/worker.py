@@ -22,6 +22,7 @@ from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
 from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, PixelsTask, Result, Task
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
+from orangecontrib.imageanalytics.priority import lower_priority
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -195,7 +196,7 @@ def start(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     if sys.platform != "win32":
         os.setpgid(0, 0)  # whoever kills us finds what a decoder may have started, at no cost
-    _lower_priority()
+    lower_priority()
     sys.addaudithook(_forbid_programs)
     _silence_libraries()
     threading.Thread(target=_end_with, args=(parent,), name="parent watch", daemon=True).start()
@@ -221,17 +222,6 @@ def _forbid_programs(event: str, arguments: tuple[Any, ...]) -> None:
     """
     if event in _STARTS_PROGRAMS:
         raise PermissionError(f"worker processes start no programs ({event})")
-
-
-def _lower_priority() -> None:
-    """Let Orange and other programs go first."""
-    import psutil
-
-    process = psutil.Process()
-    if sys.platform == "win32":
-        process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-    else:
-        process.nice(10)
 
 
 def _end_with(parent: int) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orangecontrib.imageanalytics import arrangement
-from orangecontrib.imageanalytics.arrangement import Grid
+from orangecontrib.imageanalytics.arrangement import Apart, Grid, Places
 from orangecontrib.imageanalytics.widgets import viewer_run
 
 if TYPE_CHECKING:
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from orangecontrib.imageanalytics.widgets.background import Run
     from orangecontrib.imageanalytics.widgets.viewer_run import Rows, Shown
 
-#: How much of the whole is the way to the plane; the rest is that to the cells.
-_TO_PLANE = 0.8
+_TO_CELLS = "Putting pictures into cells..."
 #: Pictures that "More like this" adds.
 ALIKE = 10
 
@@ -81,7 +81,9 @@ class Arranged:
     groups : ndarray of shape (N,), int
         In which group of the selection each row is; 0 is none.
     points : ndarray of shape (n, 2), float64
-        Where they are on the plane, from 0 to 1.
+        Where they are on the plane, from 0 to 1 in both directions.
+    places : Places
+        Where they are on a map.
     grid : Grid
         Its size.
     cells : ndarray of shape (n,), intp
@@ -93,6 +95,7 @@ class Arranged:
     shown: Shown
     groups: NDArray[np.intp]
     points: NDArray[np.float64]
+    places: Places
     grid: Grid
     cells: Rows
     is_last: bool
@@ -103,6 +106,22 @@ class Alike:
     """Some rows, and those that are most like them."""
 
     rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The rows that are most like the reference images, the most alike one first.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        All that have an image.
+    is_unlike : bool
+        Whether they could not be compared with the references, which have no such embedding.
+    """
+
+    rows: Rows
+    is_unlike: bool
 
 
 def arrange(request: Request, run: Run) -> Arranged:
@@ -117,6 +136,19 @@ def arrange(request: Request, run: Run) -> Arranged:
     Interrupted
         If that was asked for.
     """
+    with _process(request.method, len(request.table), request.size) as apart:
+        return _arrange(request, apart, run)
+
+
+def _process(method: str, count: int, size: tuple[int, int] | None) -> Any:
+    """Start a process where there is more to be done than is done at once."""
+    grid = grid_for(count, size)
+    if method in arrangement.AT_ONCE and count * grid.size <= arrangement.EXACT:
+        return nullcontext()
+    return arrangement.Apart(method)
+
+
+def _arrange(request: Request, apart: Apart | None, run: Run) -> Arranged:
     from orangecontrib.imageanalytics.image_grid import features
 
     shown = _read(request, run)
@@ -124,20 +156,29 @@ def arrange(request: Request, run: Run) -> Arranged:
     count = len(shown.order)
     grid = grid_for(count, request.size)
     if count == 0:
-        return Arranged(shown, groups, np.empty((0, 2)), grid, np.empty(0, np.intp), True)
+        none = np.empty((0, 2))
+        cells = np.empty(0, np.intp)
+        return Arranged(shown, groups, none, arrangement.thin(none), grid, cells, True)
     run.tell("Looking for what differs...")
     vectors = features(request.table)[shown.order]
-    points = arrangement.to_unit_square(arrangement.lay_out(vectors, "PCA", lambda _: run.check()))
-    first = arrangement.spread(points, grid)
-    run.send(Arranged(shown, groups, points, grid, first, False))
-    if request.method != "PCA":
+    plane = arrangement.lay_out(vectors, "PCA", lambda _: run.check())
+    points = arrangement.to_unit_square(plane)
+    places = arrangement.thin(plane, lambda _: run.check())
+    cells = arrangement.spread(points, grid)
+    first = Arranged(shown, groups, points, places, grid, cells, False)
+    run.send(first)
+    if request.method in arrangement.AT_ONCE:
+        return replace(first, cells=_assigned(points, grid, apart, run), is_last=True)
+    assert apart is not None
 
-        def told(done: float) -> None:
-            run.tell(f"Laying {count} pictures out by {request.method}...", _TO_PLANE * done)
+    def told(done: float) -> None:
+        if done < arrangement.TO_PLANE:
+            run.tell(f"Laying {count} pictures out by {request.method}...", done)
+        else:
+            run.tell(_TO_CELLS, done)
 
-        points = arrangement.to_unit_square(arrangement.lay_out(vectors, request.method, told))
-    cells = _assigned(points, grid, run, _TO_PLANE)
-    return Arranged(shown, groups, points, grid, cells, True)
+    last = apart.arrange(vectors, grid, told)
+    return Arranged(shown, groups, last.points, last.places, grid, last.cells, is_last=True)
 
 
 def read_labels(request: Request, arranged: Arranged, run: Run) -> Arranged:
@@ -147,7 +188,8 @@ def read_labels(request: Request, arranged: Arranged, run: Run) -> Arranged:
 
 def assign_anew(arranged: Arranged, grid: Grid, run: Run) -> Arranged:
     """Put pictures that lie on the plane already into the cells of another grid."""
-    cells = _assigned(arranged.points, grid, run, 0.0)
+    with _process("PCA", len(arranged.points), (grid.columns, grid.rows)) as apart:
+        cells = _assigned(arranged.points, grid, apart, run)
     return replace(arranged, grid=grid, cells=cells, is_last=True)
 
 
@@ -155,6 +197,14 @@ def find_alike(table: Table, rows: Rows, chosen: Rows, run: Run) -> Alike:
     """Find the rows that are most like the chosen ones."""
     run.tell("Looking for pictures like these...")
     return Alike(viewer_run.by_similarity(table, rows, chosen)[: len(chosen) + ALIKE])
+
+
+def compare(table: Table, rows: Rows, references: Table, run: Run) -> Compared:
+    """Sort some rows by how alike they are to reference images."""
+    wanted = viewer_run.reference_vectors(table, references, run)
+    if wanted is None or not len(wanted):
+        return Compared(np.empty(0, np.intp), True)
+    return Compared(viewer_run.by_similarity(table, rows, np.empty(0, np.intp), wanted), False)
 
 
 def grid_for(count: int, size: tuple[int, int] | None) -> Grid:
@@ -172,10 +222,12 @@ def _read(request: Request, run: Run) -> Shown:
     )
 
 
-def _assigned(points: NDArray[np.float64], grid: Grid, run: Run, begin: float) -> Rows:
+def _assigned(points: NDArray[np.float64], grid: Grid, apart: Apart | None, run: Run) -> Rows:
     def told(done: float) -> None:
-        run.tell("Putting pictures into cells...", begin + (1 - begin) * done)
+        run.tell(_TO_CELLS, done)
 
+    if apart is not None:
+        return apart.assign(points, grid, told)
     return arrangement.assign(points, grid, told)
 
 

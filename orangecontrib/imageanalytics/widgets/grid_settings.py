@@ -14,8 +14,13 @@ from orangecontrib.imageanalytics.arrangement import METHODS
 from orangecontrib.imageanalytics.widgets.migration import is_index, is_sound
 
 _SMALLEST, _LARGEST = 32, 1024
+#: The layouts, and their names for people.
+GRID, MAP = "grid", "map"
+LAYOUTS = {GRID: "Grid", MAP: "Map"}
 #: The most columns or rows that can be asked for.
 MOST_CELLS = 1000
+#: The most pictures that can be marked as those most like the reference images.
+MOST_ALIKE = 1000
 
 
 def migrate(settings: dict[str, Any]) -> None:
@@ -72,6 +77,10 @@ def _is_count(value: object) -> bool:
     return type(value) is int and 1 <= value <= MOST_CELLS
 
 
+def _is_size(value: object) -> bool:
+    return type(value) is int and _SMALLEST <= value <= _LARGEST
+
+
 def _are_all(kind: type, value: object) -> bool:
     return isinstance(value, list) and all(type(each) is kind for each in value)
 
@@ -87,9 +96,12 @@ _CHECKS = {
     "automatic_size": _is_flag,
     "fits_window": _is_flag,
     "auto_commit": _is_flag,
+    "shown_as": lambda value: isinstance(value, str) and value in LAYOUTS,
+    "most_alike": lambda value: type(value) is int and 1 <= value <= MOST_ALIKE,
     "columns": _is_count,
     "rows": _is_count,
-    "image_size": lambda value: type(value) is int and _SMALLEST <= value <= _LARGEST,
+    "image_size": _is_size,
+    "map_size": _is_size,
     "selected_rows": lambda value: _are_all(int, value),
     "selected_values": lambda value: _are_all(str, value),
     "selected_groups": lambda value: _are_all(int, value),

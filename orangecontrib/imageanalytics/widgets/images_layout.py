@@ -31,7 +31,20 @@ class Step(Enum):
 
 
 class Layout(Protocol):
-    """What a view must know of places; positions are those of the model."""
+    """What a view must know of places; positions are those of the model.
+
+    Attributes
+    ----------
+    grows : bool
+        Whether zooming makes the contents larger.
+    """
+
+    grows: bool = False
+
+    @property
+    def growth(self) -> float:
+        """How much larger than the view's cells some are, as the contents have grown."""
+        return 1.0
 
     def arrange(self, count: int, cell: QSize, viewport: QSize) -> None:
         """Arrange so many cells of this size for a window of this size."""
@@ -54,8 +67,16 @@ class Layout(Protocol):
     def headings(self, rect: QRect) -> list[tuple[QRect, str]]:
         """What else is written within a rectangle, and where."""
 
+    def touched(self, rect: QRect) -> Positions:
+        """Which pictures a rubber band takes."""
+        return self.within(rect)
 
-class UniformGrid:
+    def zoomed(self, factor: float, about: QPoint) -> QPoint:
+        """Let the contents grow, if they do, and say where one of their points is then."""
+        return about
+
+
+class UniformGrid(Layout):
     """Cells of one size, row by row, in as many columns as there is room for.
 
     Parameters
@@ -186,7 +207,7 @@ class UniformGrid:
         return []
 
 
-class Sections:
+class Sections(Layout):
     """Groups of pictures one below the other, each with a heading, in rows of uniform cells.
 
     Parameters

@@ -123,6 +123,16 @@ class ImagesModel(QAbstractListModel):
 
     # ---- one picture
 
+    @property
+    def references(self) -> Sequence[Any]:
+        """The references of all rows."""
+        return self._references
+
+    @property
+    def titles(self) -> Sequence[str]:
+        """The titles of all rows."""
+        return self._titles
+
     def row(self, position: int) -> int:
         """Which row is shown at a position."""
         return int(self.order[position])

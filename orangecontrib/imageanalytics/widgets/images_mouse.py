@@ -29,8 +29,6 @@ STEPS = {
 _Flag = QItemSelectionModel.SelectionFlag
 #: Milliseconds between two steps of scrolling while the rubber band is drawn beyond the edge.
 _AUTO_SCROLL = 30
-#: What one notch of a wheel is, in eighths of a degree.
-_NOTCH = 120
 
 
 class Mouse(QObject):
@@ -50,7 +48,6 @@ class Mouse(QObject):
         self._before: NDArray[np.bool_] = np.empty(0, bool)
         self._band: QRect | None = None  # in the contents
         self._anchor = -1
-        self._notches = 0
         self._typed = ("", 0.0)
         self._scrolling = QTimer(self, interval=_AUTO_SCROLL)
         self._scrolling.timeout.connect(self._scroll)
@@ -146,7 +143,7 @@ class Mouse(QObject):
             if band is None:
                 self.choose(self._pressed_at, self._modifiers)
             else:
-                rows = view.images.order[view.arrangement.within(band)]
+                rows = view.images.order[view.arrangement.touched(band)]
                 view.picked.emit(rows, self._modifiers)
         elif band is not None:
             view.selected.emit()
@@ -166,7 +163,7 @@ class Mouse(QObject):
         view.is_settled = False
         if not view.is_picking:
             within = np.zeros(len(self._before), bool)
-            within[view.arrangement.within(self._band)] = True
+            within[view.arrangement.touched(self._band)] = True
             if self._modifiers & Qt.KeyboardModifier.ControlModifier:
                 mask = self._before ^ within
             elif self._modifiers & Qt.KeyboardModifier.ShiftModifier:
@@ -178,9 +175,12 @@ class Mouse(QObject):
         view.viewport().update()
 
     def _scroll(self) -> None:
-        rect, bar = self._view.viewport().rect(), self._view.verticalScrollBar()
-        beyond = self._at.y() - min(max(self._at.y(), rect.top()), rect.bottom())
-        bar.setValue(bar.value() + beyond)
+        rect, view, at = self._view.viewport().rect(), self._view, self._at
+        for bar, place, first, last in (
+            (view.verticalScrollBar(), at.y(), rect.top(), rect.bottom()),
+            (view.horizontalScrollBar(), at.x(), rect.left(), rect.right()),
+        ):
+            bar.setValue(bar.value() + place - min(max(place, first), last))
 
     def _corner(self) -> QPoint:
         return QPoint(self._view.horizontalOffset(), self._view.verticalOffset())
@@ -202,7 +202,7 @@ class Mouse(QObject):
         painter.setBrush(fill)
         painter.drawRect(self._band.translated(-self._corner()))
 
-    # ---- keys, wheel and typing
+    # ---- keys and typing
 
     def step(self, step: Step, modifiers: Qt.KeyboardModifier) -> None:
         """Go to another picture, as a key says; with Ctrl, what is selected stays so."""
@@ -226,13 +226,6 @@ class Mouse(QObject):
         if position >= 0:
             self.choose(position, Qt.KeyboardModifier.NoModifier, picks=False)
             view.scrollTo(view.images.index(position))
-
-    def wheel_steps(self, angle: int) -> int:
-        """Whole notches of a wheel, or of a touch pad's many small movements."""
-        self._notches += angle
-        steps = int(self._notches / _NOTCH)
-        self._notches -= steps * _NOTCH
-        return steps
 
     def _in_one_go(self, typed: str, current: int) -> tuple[str, int]:
         """What was typed in one go, and from which position on to look for it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from AnyQt.QtCore import QPointF, QRect, QRectF, QSize, Qt
@@ -11,6 +11,7 @@ from AnyQt.QtGui import (
     QColor,
     QFont,
     QFontMetrics,
+    QImage,
     QPainter,
     QPalette,
     QPen,
@@ -23,6 +24,7 @@ from orangecontrib.imageanalytics.widgets.images_model import Mark
 
 #: Pixels around a picture, and between it and its title.
 MARGIN = 6
+_THIN = 2
 _FRAME = 3
 _ROUND = 4
 _DIMMED = 0.25
@@ -47,12 +49,15 @@ class Look:
         Whether a picture fills its square and what juts out is cropped, or is seen whole.
     titles, captions : bool
         Whether there is a line for the title, and one for the mark's caption.
+    margin : int
+        Pixels around a picture.
     """
 
     size: int = 100
     fills: bool = False
     titles: bool = True
     captions: bool = False
+    margin: int = MARGIN
 
     def cell(self, metrics: QFontMetrics) -> QSize:
         """How much room a picture takes with all that belongs to it."""
@@ -62,7 +67,15 @@ class Look:
 
     def picture(self, cell: QRect) -> QRect:
         """Where the picture's square is in its cell."""
-        return QRect(cell.left() + MARGIN, cell.top() + MARGIN, self.size, self.size)
+        return QRect(cell.left() + self.margin, cell.top() + self.margin, self.size, self.size)
+
+    def within(self, cell: QRect) -> Look:
+        """How a picture is shown in a cell of its own size: a smaller one has no room for texts."""
+        more = cell.width() - self.size - 2 * self.margin
+        if more >= 0:
+            return replace(self, size=self.size + more) if more else self
+        size = max(1, cell.width() - 2 * _THIN)
+        return Look(size, self.fills, titles=False, captions=False, margin=_THIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +88,8 @@ class Shown:
         Beneath the picture.
     mark : Mark
         What is drawn on it.
-    pixmap : QPixmap, optional
-        The thumbnail, if it is there.
+    pixmap : QPixmap or QImage, optional
+        The thumbnail, if it is there; an image where it is not drawn in the window's thread.
     is_whole : bool
         Whether the thumbnail is as large as the image itself, and is not to be enlarged.
     failure : Skipped, optional
@@ -87,7 +100,7 @@ class Shown:
 
     title: str
     mark: Mark
-    pixmap: QPixmap | None
+    pixmap: QPixmap | QImage | None
     is_whole: bool
     failure: Skipped | None
     selected: bool
@@ -138,7 +151,8 @@ class CellPainter:
             painter.setPen(self._no_pen)
             painter.setBrush(self._highlight)
             painter.drawRoundedRect(cell.adjusted(1, 1, -1, -1), _ROUND, _ROUND)
-        seen = square = self._look.picture(cell)
+        look = self._look.within(cell)
+        seen = square = look.picture(cell)
         if shown.mark.dimmed:
             painter.setOpacity(_DIMMED)
         if shown.pixmap is not None:
@@ -150,21 +164,27 @@ class CellPainter:
         self._paint_marks(seen, shown.mark)
         if shown.mark.dimmed:
             painter.setOpacity(1.0)
-        self._paint_texts(cell, shown)
+        self._paint_texts(cell, shown, look)
         if shown.current:
             painter.setBrush(self._no_brush)
             painter.setPen(QPen(self._text, 1, Qt.PenStyle.DotLine))
             painter.drawRoundedRect(cell.adjusted(1, 1, -2, -2), _ROUND, _ROUND)
 
-    def _paint_picture(self, square: QRect, pixmap: QPixmap, is_whole: bool) -> QRect:
+    def _paint_picture(self, square: QRect, pixmap: QPixmap | QImage, is_whole: bool) -> QRect:
         if self._look.fills:
             side = min(pixmap.width(), pixmap.height())
             part = QRect((pixmap.width() - side) // 2, (pixmap.height() - side) // 2, side, side)
-            self._painter.drawPixmap(square, pixmap, part)
+            self._draw(square, pixmap, part)
             return square
         target = fitted(pixmap.size(), square, enlarge=not is_whole)
-        self._painter.drawPixmap(target, pixmap)
+        self._draw(target, pixmap, pixmap.rect())
         return target
+
+    def _draw(self, target: QRect, picture: QPixmap | QImage, part: QRect) -> None:
+        if isinstance(picture, QImage):
+            self._painter.drawImage(target, picture, part)
+        else:
+            self._painter.drawPixmap(target, picture, part)
 
     def _paint_placeholder(self, square: QRect) -> None:
         self._painter.setPen(self._no_pen)
@@ -214,8 +234,8 @@ class CellPainter:
             text = _elided(mark.badge, width - 4, self._font, Qt.TextElideMode.ElideRight)
             painter.drawText(plate, _CENTRE, text)
 
-    def _paint_texts(self, cell: QRect, shown: Shown) -> None:
-        look, painter = self._look, self._painter
+    def _paint_texts(self, cell: QRect, shown: Shown, look: Look) -> None:
+        painter = self._painter
         top = cell.top() + MARGIN + look.size + MARGIN
         for is_there, text, pens in (
             (look.titles, shown.title, self._title_pens),

@@ -38,6 +38,10 @@ class Sight(QAbstractItemView):
         """Do what is to be done when other cells are in sight."""
         raise NotImplementedError
 
+    def zoom(self, steps: int) -> None:
+        """Make the pictures larger, or smaller by a negative number of steps."""
+        raise NotImplementedError
+
     @property
     def arrangement(self) -> Layout:
         """Where the pictures are."""
@@ -59,6 +63,16 @@ class Sight(QAbstractItemView):
     def visible(self) -> NDArray[np.intp]:
         """The positions in sight."""
         return self._arrangement.within(self.window_rect)
+
+    def zoom_by(self, factor: float, at: QPoint | None = None) -> None:
+        """Let contents that grow do so about a point of the window, by default its middle."""
+        at = self.viewport().rect().center() if at is None else at
+        corner = self._arrangement.zoomed(factor, at + self.window_rect.topLeft()) - at
+        self.updateGeometries()
+        self.horizontalScrollBar().setValue(corner.x())
+        self.verticalScrollBar().setValue(corner.y())
+        self.viewport().update()
+        self.sight_changed()
 
     # ---- what Qt asks of a view
 
@@ -85,12 +99,15 @@ class Sight(QAbstractItemView):
         self.sight_changed()
 
     def resizeEvent(self, event: Any) -> None:
-        """Arrange anew; what was in the first line stays there."""
-        first = self.visible()[:1]
+        """Arrange anew; what was in the first line stays there, or what was first seen of a map."""
+        first, corner = self.visible()[:1].tolist(), self.window_rect.topLeft()
+        before = self._arrangement.rect(first[0]).topLeft() - corner if first else QPoint()
         super().resizeEvent(event)
         self.updateGeometries()
-        if len(first) and self.verticalOffset() > 0:
-            self.verticalScrollBar().setValue(self._arrangement.rect(int(first[0])).top())
+        if first and not corner.isNull():
+            moved = self._arrangement.rect(first[0]).topLeft() - before
+            self.horizontalScrollBar().setValue(moved.x())
+            self.verticalScrollBar().setValue(moved.y())
         self.sight_changed()
 
     def showEvent(self, event: Any) -> None:

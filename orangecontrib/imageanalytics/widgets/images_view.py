@@ -21,9 +21,10 @@ What a widget does with it::
 - **Choosing** works as everywhere: click, Ctrl, Shift, a rubber band, keys. A widget with rules of
   its own calls `set_picking(True)`: the view then selects nothing, and emits `picked` with the rows
   clicked on or within the rubber band, and the keyboard's modifiers.
+- **A ground** beneath the pictures is drawn by `set_ground(...)`, such as the dots of a map.
 - A preview (Space, double click), a menu (open, show in folder, copy), zoom (Ctrl+wheel, + and -)
-  and typing a title to get there come with it. `set_similarity(True)` adds "More like this" to the
-  menu, which emits `more_like_this`.
+  and typing a title to get there come with it, as does panning by the middle button.
+  `set_similarity(True)` adds "More like this" to the menu, which emits `more_like_this`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from typing import Any
 import numpy as np
 from AnyQt.QtCore import (
     QAbstractItemModel,
+    QEvent,
+    QRect,
     QSize,
     Qt,
     QTimer,
@@ -47,6 +50,7 @@ from AnyQt.QtWidgets import QAbstractItemView, QWidget
 from numpy.typing import ArrayLike
 
 from orangecontrib.imageanalytics.outcome import Skipped
+from orangecontrib.imageanalytics.widgets.images_hand import STEP, Hand
 from orangecontrib.imageanalytics.widgets.images_loader import Loader
 from orangecontrib.imageanalytics.widgets.images_menu import ImagesMenu
 from orangecontrib.imageanalytics.widgets.images_model import Mark
@@ -59,8 +63,6 @@ __all__ = ["ImagesView", "Look", "Mark"]
 
 #: The smallest and the largest square for a picture, in pixels.
 SMALLEST, LARGEST = 32, 1024
-#: How much larger one step of zooming makes them.
-_ZOOM = 1.15
 #: Milliseconds from a change of what is in sight to the wish for it.
 _DELAY = 20
 
@@ -87,8 +89,10 @@ class ImagesView(Selection):
         self._preview: Preview | None = None
         self._wanting = QTimer(self, singleShot=True, interval=_DELAY)
         self._wanting.timeout.connect(self._want)
+        self._ground: Callable[[QPainter, QRect], None] | None = None
         self.setModel(self.images)
         self.mouse = Mouse(self)
+        self.hand = Hand(self)
         self.menu = ImagesMenu(self, self.loader)
         self.menu.previewed.connect(self.show_preview)
         self.menu.more_like_this.connect(self.more_like_this)
@@ -121,6 +125,11 @@ class ImagesView(Selection):
         """Mark pictures; see `ImagesModel.set_marks`."""
         self.images.set_marks(marks)
 
+    def set_ground(self, ground: Callable[[QPainter, QRect], None] | None) -> None:
+        """Let something be drawn beneath the pictures of a region of the contents."""
+        self._ground = ground
+        self.viewport().update()
+
     def refresh(self) -> None:
         """Draw everything anew, since marks have changed."""
         self.images.refresh()
@@ -146,12 +155,15 @@ class ImagesView(Selection):
         return self._look
 
     def zoom(self, steps: int) -> None:
-        """Make the pictures larger, or smaller by a negative number of steps."""
+        """Make the pictures larger, or smaller by a negative number of steps; or their map."""
+        if self._arrangement.grows:
+            self.zoom_by(STEP**steps)
+            return
         before = self._look.size
         self.set_look(
-            size=max(before + steps, round(before * _ZOOM**steps))
+            size=max(before + steps, round(before * STEP**steps))
             if steps > 0
-            else min(before + steps, round(before * _ZOOM**steps))
+            else min(before + steps, round(before * STEP**steps))
         )
         if self._look.size != before:
             self.zoomed.emit(self._look.size)
@@ -194,7 +206,7 @@ class ImagesView(Selection):
         rows = self.images.order[positions].tolist()
         failures, reference = self.images.failures, self.images.reference
         seen = dict.fromkeys(row for row in rows if row not in failures)
-        size = round(self._look.size * self.devicePixelRatioF())
+        size = round(self._look.size * self._arrangement.growth * self.devicePixelRatioF())
         self.loader.want([(row, reference(row)) for row in seen], size)
 
     def _received(self, rows: list[int]) -> None:
@@ -236,6 +248,10 @@ class ImagesView(Selection):
         window = region.boundingRect().translated(-offset)
         painter.setFont(self.font())
         palette, active = self.palette(), self.hasFocus()
+        if self._ground is not None:
+            painter.translate(offset)
+            self._ground(painter, window)
+            painter.translate(-offset)
         for rect, text in self._arrangement.headings(window):
             painter.setPen(palette.color(palette.ColorRole.Text))
             painter.drawText(
@@ -303,10 +319,12 @@ class ImagesView(Selection):
             self.mouse.step(STEPS[key], modifiers)
         elif key in _ZOOM_KEYS:
             self.zoom(_ZOOM_KEYS[key])
+        elif key == Qt.Key.Key_0 and self._arrangement.grows:
+            self.zoom_by(0)
         elif key == Qt.Key.Key_Space and control:
             self.mouse.choose(self.currentIndex().row(), modifiers)
         elif key == Qt.Key.Key_Space:
-            self.show_preview()
+            self.hand.hold_space()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.is_picking:
             self.mouse.choose(self.currentIndex().row(), modifiers)
         elif control and key == Qt.Key.Key_C:
@@ -316,19 +334,27 @@ class ImagesView(Selection):
             return
         event.accept()
 
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """Open the preview, unless Space was held to move the contents."""
+        is_space = event.key() == Qt.Key.Key_Space and not event.isAutoRepeat()
+        if is_space and self.hand.leave_space():
+            self.show_preview()
+        super().keyReleaseEvent(event)
+
     def keyboardSearch(self, search: str) -> None:
         """Go to the next title that begins with what is typed."""
         self.mouse.search(search)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Zoom with Ctrl, else scroll."""
-        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            steps = self.mouse.wheel_steps(event.angleDelta().y())
-            if steps:
-                self.zoom(steps)
+        """Zoom, or scroll."""
+        if self.hand.wheel(event):
             event.accept()
         else:
             super().wheelEvent(event)
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        """Zoom by fingers, before anything else is made of them."""
+        return self.hand.gesture(event) or super().viewportEvent(event)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """Show what can be done with the pictures."""
@@ -340,16 +366,19 @@ class ImagesView(Selection):
             self.menu.popup(event.globalPos())
 
     def mousePressEvent(self, event: Any) -> None:
-        """Choose, or begin a rubber band."""
-        self.mouse.press(event)
+        """Choose, begin a rubber band, or take hold of the contents."""
+        if not self.hand.press(event):
+            self.mouse.press(event)
 
     def mouseMoveEvent(self, event: Any) -> None:
-        """Draw the rubber band."""
-        self.mouse.move(event)
+        """Draw the rubber band, or move the contents."""
+        if not self.hand.move(event):
+            self.mouse.move(event)
 
     def mouseReleaseEvent(self, event: Any) -> None:
-        """End the rubber band."""
-        self.mouse.release(event)
+        """End the rubber band, or let go of the contents."""
+        if not self.hand.release():
+            self.mouse.release(event)
 
     def mouseDoubleClickEvent(self, event: Any) -> None:
         """Open the preview."""

@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from AnyQt.QtCore import QEvent, QObject, QSize, Qt
-from AnyQt.QtGui import QColor
-from AnyQt.QtWidgets import QWidget
+from AnyQt.QtCore import QSize, Qt, QTimer
 from numpy.typing import NDArray
-from Orange.data import Table, Variable
+from Orange.data import Table
 from Orange.widgets import gui
 from Orange.widgets.settings import Setting
-from Orange.widgets.utils.colorpalettes import LimitedDiscretePalette
 from Orange.widgets.utils.sql import check_sql_input
 from Orange.widgets.widget import Input, Msg, Output
 
 from orangecontrib.imageanalytics import tables
 from orangecontrib.imageanalytics.widgets import (
+    grid_columns,
     grid_groups,
+    grid_marks,
+    grid_report,
     grid_settings,
     images_loader,
-    images_report,
 )
 from orangecontrib.imageanalytics.widgets.background import Background
+from orangecontrib.imageanalytics.widgets.grid_columns import Choice
+from orangecontrib.imageanalytics.widgets.grid_likeness import Likeness
+from orangecontrib.imageanalytics.widgets.grid_marks import Marks
 from orangecontrib.imageanalytics.widgets.grid_panel import Panel
 from orangecontrib.imageanalytics.widgets.grid_run import (
     Alike,
     Arranged,
+    Compared,
     Request,
     Selection,
     arrange,
     assign_anew,
+    compare,
     find_alike,
     grid_for,
     read_labels,
 )
+from orangecontrib.imageanalytics.widgets.grid_settings import GRID
+from orangecontrib.imageanalytics.widgets.grid_stage import Stage
 from orangecontrib.imageanalytics.widgets.grid_subset import within
-from orangecontrib.imageanalytics.widgets.images_layout import UniformGrid
-from orangecontrib.imageanalytics.widgets.images_painter import MARGIN
-from orangecontrib.imageanalytics.widgets.images_view import SMALLEST, ImagesView, Mark
+from orangecontrib.imageanalytics.widgets.images_saving import WRITERS, Drawing, to_clipboard
+from orangecontrib.imageanalytics.widgets.images_view import ImagesView
 from orangecontrib.imageanalytics.widgets.marked_tables import MarkedTables
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, named
-
-_NONE = np.empty(0, np.intp)
-_NO_KEY = Qt.KeyboardModifier.NoModifier
 
 
 class OWImageGrid(Background):
@@ -61,6 +64,7 @@ class OWImageGrid(Background):
     class Inputs:
         data = Input("Embeddings", Table, default=True)
         data_subset = Input("Data Subset", Table)
+        references = Input("Reference Images", Table)
 
     class Outputs:
         selected_data = Output("Selected Images", Table, default=True)
@@ -81,11 +85,16 @@ class OWImageGrid(Background):
         web = Msg(NOT_FETCHED)
         incompatible_subset = Msg("No row of the data subset is in the data.")
         extras_in_subset = Msg("{} of the rows of the data subset are not in the data.")
+        other_references = Msg(
+            "The reference images have no embedding by the same network. Send them through Image "
+            "Embedding with the embedder that the data has."
+        )
 
     class Information(Background.Information):
         cancelled = Msg("Cancelled: pictures lie as they did so far.")
 
     graph_name = "graph"
+    graph_writers = WRITERS
     settings_version = 2  # above all that the public add-on has used
     nothing = "No arrangement."
 
@@ -93,6 +102,7 @@ class OWImageGrid(Background):
     attribute_index: int | None = Setting(None, schema_only=True)
     label_attribute: str | None = Setting(None)
     frame_attribute: str | None = Setting(None)
+    shown_as: str = Setting(GRID)
     method: str = Setting("t-SNE")
     automatic_size: bool = Setting(True)
     columns: int = Setting(10)
@@ -100,6 +110,8 @@ class OWImageGrid(Background):
     crop: bool = Setting(False)
     fits_window: bool = Setting(True)
     image_size: int = Setting(100)
+    map_size: int = Setting(40)
+    most_alike: int = Setting(10)
     auto_commit: bool = Setting(True)
     pictures_folder: str | None = Setting(None, schema_only=True)  # see `workflow_folders.stored`
     # What was selected when the workflow was saved: by row, by value, and in which group.
@@ -112,16 +124,14 @@ class OWImageGrid(Background):
         self.data: Table | None = None
         self.subset: Table | None = None
         self.arranged: Arranged | None = None
-        self.groups: NDArray[np.intp] = _NONE
-        self._in_subset: NDArray[np.bool_] | None = None
-        self._frames: NDArray[np.floating] | None = None
-        self._colours: list[QColor] = []
-        self._group_colours: list[QColor] = []  # if there are several groups
+        self.references: Table | None = None
+        self.compared: Compared | None = None  # with the references
+        self._is_to_compare = False  # the references, as soon as nothing else runs
         self.view = ImagesView()
         self.view.set_picking(True)
-        self.view.set_marks(self._mark)
         self.mainArea.layout().addWidget(self.view)
         self.panel = Panel(self)
+        self.stage = Stage(self.view, self.panel, self)
         gui.auto_commit(self.buttonsArea, self, "auto_commit", "&Send")
         self._show_settings()
         self._connect()
@@ -131,10 +141,7 @@ class OWImageGrid(Background):
         panel = self.panel
         panel.method.setCurrentIndex(panel.method.findData(self.method))
         panel.show_size(self.columns, self.rows)
-        panel.show_image_size(self.image_size)
-        panel.crop.setChecked(self.crop)
-        panel.fits.setChecked(self.fits_window)
-        self.view.set_look(size=self.image_size, fills=self.crop, titles=False)
+        panel.alike.setValue(self.most_alike)
 
     def _connect(self) -> None:
         panel, view = self.panel, self.view
@@ -145,23 +152,30 @@ class OWImageGrid(Background):
         panel.columns.valueChanged.connect(self._columns_chosen)
         panel.rows.valueChanged.connect(self._rows_chosen)
         panel.automatic.clicked.connect(self._set_automatically)
-        panel.size.valueChanged.connect(self._image_size_chosen)
-        panel.fits.toggled.connect(self._fit_toggled)
-        panel.crop.toggled.connect(self._crop_toggled)
+        panel.alike.valueChanged.connect(self._most_alike_chosen)
+        panel.select.clicked.connect(self._select_alike)
         panel.pictures.changed.connect(self._folder_changed)
         panel.fetch.clicked.connect(self._agree_to_fetch)
-        view.zoomed.connect(self._zoomed)
         view.picked.connect(self._picked)
         view.selected.connect(self._view_selected)
         view.more_like_this.connect(self._select_like_these)
         view.failed.connect(self.Error.no_decoder)
-        view.viewport().installEventFilter(self)
         self.settingsAboutToBePacked.connect(self._keep_selection)
 
     @property
-    def graph(self) -> QWidget:
-        """What *Save image* saves: what is in sight."""
-        return self.view.viewport()
+    def graph(self) -> Drawing | None:
+        """What *Save image* saves: all that is arranged."""
+        return Drawing(self, self.stage.sheet) if self._count else None
+
+    def copy_to_clipboard(self) -> None:
+        """Copy all that is arranged."""
+        if (drawing := self.graph) is not None:
+            to_clipboard(drawing)
+
+    @property
+    def groups(self) -> NDArray[np.intp]:
+        """In which group of the selection each row is; 0 is none."""
+        return self.stage.marks.groups
 
     # ---- what goes in
 
@@ -183,75 +197,64 @@ class OWImageGrid(Background):
         """Take the rows that are not dimmed."""
         self.subset = subset
 
+    @Inputs.references
+    @check_sql_input
+    def set_references(self, references: Table | None) -> None:
+        """Take images that the others are compared with."""
+        self.references = references if references is not None and len(references) else None
+        self.panel.references.setVisible(self.references is not None)
+        self._compare()
+
     def handleNewSignals(self) -> None:
         """Look for the subset in the data, when both are there."""
         self._show_subset()
 
     @property
-    def image_used(self) -> str | None:
-        """The column of images: the saved one if it is there, else the likeliest one."""
-        return tables.image_column(self.data, self.image_attribute, self.attribute_index)
+    def images(self) -> Choice:
+        """The columns of images, and the one that is used."""
+        return grid_columns.images(self.data, self.image_attribute, self.attribute_index)
 
     @property
-    def label_used(self) -> str | None:
-        """The column of labels, if the saved one is there."""
-        return self._if_there(self.label_attribute, self._label_columns())
+    def labels(self) -> Choice:
+        """The columns of labels, and the one that is used."""
+        return grid_columns.labels(self.data, self.label_attribute)
 
     @property
-    def frame_used(self) -> str | None:
-        """The column whose colours frame the images, if the saved one is there."""
-        return self._if_there(self.frame_attribute, self._frame_columns())
-
-    @staticmethod
-    def _if_there(name: str | None, columns: list[Variable]) -> str | None:
-        return name if name in [column.name for column in columns] else None
-
-    def _label_columns(self) -> list[Variable]:
-        if self.data is None:
-            return []
-        domain = self.data.domain
-        columns = (*domain.class_vars, *domain.metas, *domain.attributes)
-        return [column for column in columns if not column.attributes.get("hidden")]
-
-    def _frame_columns(self) -> list[Variable]:
-        return [column for column in self._label_columns() if column.is_discrete]
+    def frames(self) -> Choice:
+        """The columns whose colours can frame images, and the one that is used."""
+        return grid_columns.frames(self.data, self.frame_attribute)
 
     def _show_data(self) -> None:
-        images = [] if self.data is None else tables.image_columns(self.data)
-        self.panel.show_columns(
-            (images, self.image_used),
-            (self._label_columns(), self.label_used),
-            (self._frame_columns(), self.frame_used),
-        )
-        self._show_frames()
-        self.panel.pictures.show_data(self.data, self.image_used)
+        images = self.images
+        self.panel.show_columns(images, self.labels, self.frames)
+        self.panel.pictures.show_data(self.data, images.used)
         self.Warning.no_folder(shown=self.panel.pictures.is_missing)
-        self.Error.no_image_attribute(shown=self.data is not None and not images)
+        self.Error.no_image_attribute(shown=self.data is not None and not images.columns)
 
     def _show_frames(self) -> None:
-        self._frames, self._colours = None, []
-        if self.data is not None and self.frame_used is not None:
-            column = self.data.domain[self.frame_used]
-            self._frames = self.data.get_column(column)
-            self._colours = [QColor(*rgb) for rgb in np.asarray(column.colors).tolist()]
-        self.view.refresh()
+        categories, colours = None, ()
+        if self.data is not None and (frame := self.frames.used) is not None:
+            categories, colours = grid_marks.categories(self.data, frame)
+        self._change_marks(categories=categories, colours=colours)
 
     def _show_subset(self) -> None:
-        self._in_subset = None
-        missing = 0
-        if self.data and self.subset and self.image_used is not None:
-            self._in_subset, missing = within(self.data, self.subset, self.image_used)
-        none = self._in_subset is not None and not self._in_subset.any()
+        in_subset, missing, image = None, 0, self.images.used
+        if self.data and self.subset and image is not None:
+            in_subset, missing = within(self.data, self.subset, image)
+        none = in_subset is not None and not in_subset.any()
         self.Warning.incompatible_subset(shown=none)
         self.Warning.extras_in_subset(missing, shown=bool(missing) and not none)
-        self.view.refresh()
+        self._change_marks(in_subset=in_subset)
+
+    def _change_marks(self, **changes: Any) -> None:
+        self.stage.set_marks(replace(self.stage.marks, **changes))
 
     # ---- what the user chooses
 
     def _image_chosen(self) -> None:
         self.image_attribute = self.panel.image.currentData()
         self.attribute_index = None
-        self.panel.pictures.show_data(self.data, self.image_used)
+        self.panel.pictures.show_data(self.data, self.images.used)
         self._folder_changed()
         self._show_subset()
 
@@ -314,70 +317,32 @@ class OWImageGrid(Background):
         self.panel.fetch.hide()
         self.view.retry()
 
-    # ---- how large pictures are
-
-    def _image_size_chosen(self, size: int) -> None:
-        self.panel.fits.setChecked(False)
-        self.image_size = size
-        self.view.set_look(size=size)
-
-    def _zoomed(self, size: int) -> None:
-        self.panel.show_image_size(size)
-        self._image_size_chosen(size)
-
-    def _fit_toggled(self, fits: bool) -> None:
-        self.fits_window = fits
-        self._fit()
-
-    def _crop_toggled(self, crop: bool) -> None:
-        self.crop = crop
-        self.view.set_look(fills=crop)
-
-    def _fit(self) -> None:
-        """Make pictures as large as fits into the window, if that is wanted."""
-        if not self.fits_window or self.arranged is None:
-            return
-        grid, viewport = self.arranged.grid, self.view.viewport().size()
-        look = self.view.look
-        text = look.cell(self.view.fontMetrics()).height() - look.size - 2 * MARGIN
-        room = min(viewport.width() // grid.columns, viewport.height() // grid.rows - text)
-        size = max(SMALLEST, room - 2 * MARGIN)
-        self.view.set_look(size=size)
-        self.panel.show_image_size(self.view.look.size)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Fit pictures into a window that has another size now."""
-        if event.type() == QEvent.Type.Resize:
-            self._fit()
-        return False
-
     # ---- running
 
     def _clear_images(self) -> None:
         """Show nothing: what was there is of other data."""
         self.cancel()
-        self.arranged = None
-        self.groups = _NONE
-        self.view.set_images([])
-        self.view.set_arrangement(UniformGrid())  # the other one has cells for what was there
-        self.view.set_similarity(False)
+        self.arranged = self.compared = None
+        self.stage.clear()
         self.panel.fetch.hide()
 
     def _begin(self) -> None:
         """Arrange anew; pictures that are there stay where they are until it is done."""
-        if not self.data or self.image_used is None:
+        if not self.data or self.images.used is None:
             self._say_what_is_there()
             self._send()
             return
+        self._is_to_compare = self.references is not None
         self.tell("Starting...")
         self.start(arrange, self._request())
 
     def _request(self) -> Request:
-        assert self.data is not None and self.image_used is not None
+        image = self.images.used
+        assert self.data is not None and image is not None
         return Request(
             self.data,
-            self.image_used,
-            self.label_used,
+            image,
+            self.labels.used,
             self.panel.pictures.folder,
             self.method,
             self._size_wanted,
@@ -391,56 +356,52 @@ class OWImageGrid(Background):
             self._show_arrangement(result)
             self.commit.now()
 
-    def on_done(self, result: Arranged | Alike) -> None:
-        """Show the last arrangement in the place of the first one, or select what is alike."""
+    def on_done(self, result: Arranged | Alike | Compared) -> None:
+        """Show the last arrangement in the place of the first one, or what is alike."""
         if isinstance(result, Alike):
-            self._select(grid_groups.picked(self.groups, result.rows, _NO_KEY))
-            self._say_what_is_there()
-            return
-        if self.arranged is None:  # there are no images
-            self._show_images(result)
-            self.commit.now()
-        self._show_arrangement(result)
+            self._select_alone(result.rows)
+        elif isinstance(result, Compared):
+            self._is_to_compare = False
+            self._show_compared(result)
+        else:
+            if self.arranged is None:  # there are no images
+                self._show_images(result)
+                self.commit.now()
+            self._show_arrangement(result)
+        self._say_what_is_there()
+        self._compare_later()
 
     def on_cancelled(self) -> None:
         """Send what there is, if nothing was sent yet."""
         if self.arranged is None:
             self._send()
+        self._compare_later()
 
     def on_exception(self, ex: Exception) -> None:
         """Say what ended the run; the outputs are those of the data all the same."""
         super().on_exception(ex)
+        self._is_to_compare = False
         if self.arranged is None:
             self._send()
 
     def _show_images(self, result: Arranged) -> None:
         shown = result.shown
-        self.view.set_arrangement(UniformGrid(result.grid.columns, result.cells))
-        self.view.set_images(shown.references, shown.titles, shown.order)
-        self.view.images.failures.update(shown.failures)
-        self.groups = result.groups
-        self._show_selection()
+        self.stage.show(result, Marks(result.groups))
+        self._show_frames()
+        self._show_subset()
+        self.view.select_rows(np.flatnonzero(self.groups))
         self.Warning.web(named(shown.unasked), shown=bool(shown.unasked))
         self.panel.fetch.setVisible(bool(shown.unasked))
-        self.Warning.no_images(self.image_used, shown=not len(shown.order))
+        self.Warning.no_images(self.images.used, shown=not len(shown.order))
 
     def _show_arrangement(self, result: Arranged) -> None:
         """Move pictures to where they belong, and not what is in sight."""
         self.arranged = result
-        bars = self.view.horizontalScrollBar(), self.view.verticalScrollBar()
-        before = [bar.value() for bar in bars]
-        self.view.images.set_titles(result.shown.titles)
-        self.view.set_look(titles=self.label_used is not None)
-        self.view.set_arrangement(UniformGrid(result.grid.columns, result.cells))
-        self._fit()
-        for bar, value in zip(bars, before, strict=True):
-            bar.setValue(value)
-        self.view.viewport().update()
+        self.stage.move(result, titles=self.labels.used is not None)
         self.panel.show_size(result.grid.columns, result.grid.rows)
         if result.is_last:
             has_embedding = bool(self.data) and bool(tables.embedding_columns(self.data))
             self.view.set_similarity(has_embedding)
-            self._say_what_is_there()
 
     def _say_what_is_there(self) -> None:
         if self.arranged is None:
@@ -454,48 +415,65 @@ class OWImageGrid(Background):
             parts.append(f"{selected} selected")
         self.tell(", ".join(parts))
 
-    # ---- what is selected
+    # ---- what is like other images
 
-    def _picked(self, rows: NDArray[np.intp], modifiers: Any) -> None:
-        self._select(grid_groups.picked(self.groups, rows, modifiers))
+    def _compare(self) -> None:
+        """Compare the images with the references, now or when they have been arranged."""
+        self._is_to_compare = self.references is not None
+        if self.references is None:
+            self._show_compared(None)
+        elif self.data is not None and self.arranged is not None and self.task is None:
+            self.start(compare, self.data, self.arranged.shown.order, self.references)
 
-    def _view_selected(self) -> None:
-        """Take over what the view's own keys have selected, such as Ctrl+A."""
-        rows = self.view.selected_rows()
-        if not np.array_equal(rows, np.flatnonzero(self.groups)):
-            self._select(grid_groups.picked(self.groups, rows, _NO_KEY))
+    def _compare_later(self) -> None:
+        """Compare as soon as the run has ended that is about to: none begins before."""
+        if self._is_to_compare:
+            QTimer.singleShot(0, self._compare)
 
-    def _select(self, groups: NDArray[np.intp]) -> None:
-        self.groups = groups
-        self._show_selection()
-        if self.task is None:
-            self._say_what_is_there()
-        self.commit.deferred()
+    def _show_compared(self, compared: Compared | None) -> None:
+        self.compared = compared
+        self.Warning.other_references(shown=compared is not None and compared.is_unlike)
+        ranks = self.likeness.ranks(len(self.data or ()))
+        self._change_marks(ranks=ranks)
+        self.panel.select.setEnabled(ranks is not None)
 
-    def _show_selection(self) -> None:
-        last = int(self.groups.max(initial=0))
-        palette = LimitedDiscretePalette(last)
-        colours = [palette.value_to_qcolor(group) for group in range(last)]
-        self._group_colours = colours if last > 1 else []
-        self.view.select_rows(np.flatnonzero(self.groups))
-        self.view.refresh()
+    @property
+    def likeness(self) -> Likeness:
+        """The rows that are marked as those most like the references."""
+        return Likeness(self.compared, self.most_alike)
+
+    def _most_alike_chosen(self, number: int) -> None:
+        self.most_alike = number
+        self._show_compared(self.compared)
+
+    def _select_alike(self) -> None:
+        self._select_alone(self.likeness.rows)
 
     def _select_like_these(self, rows: list[int]) -> None:
         if self.arranged is not None and self.data is not None:
             chosen = np.array(rows, np.intp)
             self.start(find_alike, self.data, self.arranged.shown.order, chosen)
 
-    def _mark(self, row: int) -> Mark:
-        """Frame a picture in its category's colour, and number it if there are several groups."""
-        frame = None
-        if self._frames is not None and not np.isnan(self._frames[row]):
-            frame = self._colours[int(self._frames[row])]
-        badge, group = "", int(self.groups[row]) if row < len(self.groups) else 0
-        if group and self._group_colours:
-            badge = str(group)
-            frame = frame or self._group_colours[group - 1]
-        dimmed = self._in_subset is not None and not self._in_subset[row]
-        return Mark(frame=frame, badge=badge, dimmed=dimmed)
+    # ---- what is selected
+
+    def _picked(self, rows: NDArray[np.intp], modifiers: Any) -> None:
+        self._select(grid_groups.picked(self.groups, rows, modifiers))
+
+    def _select_alone(self, rows: NDArray[np.intp]) -> None:
+        self._picked(rows, Qt.KeyboardModifier.NoModifier)
+
+    def _view_selected(self) -> None:
+        """Take over what the view's own keys have selected, such as Ctrl+A."""
+        rows = self.view.selected_rows()
+        if not np.array_equal(rows, np.flatnonzero(self.groups)):
+            self._select_alone(rows)
+
+    def _select(self, groups: NDArray[np.intp]) -> None:
+        self._change_marks(groups=groups)
+        self.view.select_rows(np.flatnonzero(groups))
+        if self.task is None:
+            self._say_what_is_there()
+        self.commit.deferred()
 
     # ---- what comes out
 
@@ -533,23 +511,8 @@ class OWImageGrid(Background):
         return QSize(1000, 700)
 
     def send_report(self) -> None:
-        """Show how pictures were arranged, and the selected ones."""
-        rows = np.flatnonzero(self.groups).tolist()
-        grid = None if self.arranged is None else self.arranged.grid
-        self.report_items(
-            "Images",
-            [
-                ("Image attribute", self.image_used or "none"),
-                ("Shown", self.told),
-                ("Arranged by", self.method),
-                ("Grid", "none" if grid is None else f"{grid.columns} × {grid.rows}"),
-                ("Selected", len(rows)),
-            ],
-        )
-        if self.arranged is not None:
-            self.report_plot("Grid", self.view.viewport())
-        if rows:
-            self.report_raw("Selected images", images_report.pictures(self.view, rows))
+        """Show how pictures are arranged, and the selected ones."""
+        grid_report.write(self)
 
     @classmethod
     def migrate_settings(cls, settings: dict[str, Any], version: int | None) -> None:

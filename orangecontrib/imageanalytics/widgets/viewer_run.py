@@ -122,7 +122,9 @@ def prepare(request: Request, run: Run) -> Shown:
         selected = restored(*(request.saved or ([], [])), values)
     selected = selected[present[selected]]
     rows = np.flatnonzero(present)
-    wanted = _wanted(request, run) if request.sorting == "similarity" else None
+    wanted = None
+    if request.sorting == "similarity" and request.references is not None:
+        wanted = reference_vectors(table, request.references, run)
     is_unlike = wanted is not None and not len(wanted)
     order = rows if is_unlike else sort(request, references, titles, rows, selected, run, wanted)
     _, failures = set_lost_apart(references, request.folder)
@@ -190,20 +192,21 @@ def by_similarity(
     return ranked[shown[ranked]]
 
 
-def _wanted(request: Request, run: Run) -> NDArray[Any] | None:
+def reference_vectors(table: Table, references: Table, run: Run) -> NDArray[Any] | None:
     """Give the references' vectors by the network of the table; those without one are left out.
 
-    Columns that know how to compute themselves embed references that have not been embedded.
+    Columns that know how to compute themselves embed references that have not been embedded. None
+    if the table has no embedding.
     """
     from Orange.data import Domain
 
     from orangecontrib.imageanalytics import tables
 
-    columns = tables.embedding_columns(request.table)
-    if request.references is None or not columns:
+    columns = tables.embedding_columns(table)
+    if not columns:
         return None
     run.tell("Looking at the reference images...")
-    known = request.references.transform(Domain(columns))
+    known = references.transform(Domain(columns))
     vectors = np.asarray(known.X.toarray() if hasattr(known.X, "toarray") else known.X, float)
     return vectors[np.isfinite(vectors).all(axis=1)]
 
