@@ -142,7 +142,8 @@ def _sinkhorn(
     for _ in range(_ROUNDS):
         rows = 1 / np.einsum("ij,ij->i", across @ cells.T, down)
         cells = share / ((down * rows[:, None]).T @ across)
-    return (softness * np.log(cells)).ravel()
+    potentials: NDArray[np.float64] = softness * np.log(cells)
+    return potentials.ravel()
 
 
 def _nearest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,15 @@ from Orange.widgets.settings import ContextSetting, DomainContextHandler, Settin
 from Orange.widgets.tests import base
 from Orange.widgets.widget import OWWidget
 
+from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.widgets import grid_groups, grid_run
+from orangecontrib.imageanalytics.widgets.images_layout import UniformGrid
 from orangecontrib.imageanalytics.widgets.owimagegrid import OWImageGrid
+from tests.conftest import PHOTOS
 from tests.widget_case import photo_paths, until
 from tests.widgets.test_images_view import processes_have_ended
-from tests.widgets.test_owimageviewer import embedded, table
+from tests.widgets.test_owimageviewer import embedded, table, workflow
+from tests.workflows import finish, opened, widget_named
 
 NO, SHIFT, CONTROL, ALT = (
     Qt.KeyboardModifier.NoModifier,
@@ -45,6 +50,7 @@ class GridTest(base.WidgetTest):
 
     @pytest.fixture(autouse=True)
     def own_user(self, tmp_path: Path, no_new_workers: None) -> None:
+        self.folder = tmp_path
         QSettings.setPath(
             QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "settings")
         )
@@ -409,7 +415,7 @@ class TestSettings(GridTest):
         """What the public widget saves."""
         widget = self.create_widget(PublicGrid)
         widget.settingsHandler.open_context(widget, data.domain)
-        widget.imageAttr, widget.label_attr = 1, data.domain["kind"]
+        widget.imageAttr, widget.label_attr = 1, data.domain.class_var or data.domain["kind"]
         widget.cell_fit, widget.columns, widget.rows, widget.auto_commit = 1, 5, 6, False
         for name, value in changes.items():
             setattr(widget, name, value)
@@ -429,6 +435,33 @@ class TestSettings(GridTest):
         self.give(widget, data)
         assert widget.images.used == "image" and widget.labels.used is None
 
+    def test_workflow_files_of_the_public_addon_open_with_their_settings(self):
+        shutil.copytree(PHOTOS, self.folder / "photos")
+        imported, _ = ImportImages()(str(self.folder / "photos"))
+        grid = self.public(imported, label_attr=imported.domain["image name"], imageAttr=0)
+        nodes = {
+            "Import Images": ("owimageimport.OWImportImages", {"folder": "photos"}),
+            "Image Embedding": (
+                "owimageembedding.OWImageEmbedding",
+                {"cb_embedder_current_id": 1, "cb_image_attr_current_id": 0, "_auto_apply": True},
+            ),
+            "Image Grid": ("owimagegrid.OWImageGrid", grid),
+        }
+        path = self.folder / "old.ows"
+        links = ("Data", "Images"), ("Embeddings", "Embeddings")
+        path.write_text(workflow(nodes, *links), "utf-8")
+        with opened(path) as scheme:
+            finish(scheme)
+            widget = widget_named(scheme, "Image Grid")
+            until(lambda: widget.task is None and widget.arranged is not None, 100)
+            assert (widget.images.used, widget.labels.used) == ("image", "image name")
+            assert widget.view.images.title(0) == str(widget.data[0]["image name"])
+            grid_size = widget.arranged.grid
+            assert (grid_size.columns, grid_size.rows) == (5, 6)
+            assert widget.crop and not widget.auto_commit and widget.shown_as == "grid"
+            assert isinstance(widget.view.arrangement, UniformGrid)
+            assert len(set(widget.arranged.cells.tolist())) == 13
+
     @pytest.mark.filterwarnings("ignore")
     def test_garbage_keeps_no_widget_from_opening(self):
         for garbage in (
@@ -436,6 +469,7 @@ class TestSettings(GridTest):
             {"context_settings": [3], "method": "UMAP", "selected_rows": ["x"]},
             {"context_settings": "none", "selected_rows": [1], "selected_groups": [1, 2]},
             {"image_attribute": 4, "columns": 10**9, "automatic_size": "no", "crop": 3},
+            {"shown_as": ["map"], "map_size": 10**9, "most_alike": 0},
         ):
             widget = self.make(**garbage)
             self.give(widget, pictures(2))
@@ -448,3 +482,4 @@ class TestSettings(GridTest):
         self.click(widget, 1)
         widget.send_report()
         assert "PCA" in widget.report_html and "2 × 2" in widget.report_html
+        assert "data:image/png;base64," in widget.report_html

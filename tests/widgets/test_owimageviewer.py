@@ -403,8 +403,8 @@ class OlderPublicViewer(OWWidget):
     autoCommit = Setting(True)
 
 
-def workflow(nodes: dict[str, tuple[str, dict[str, Any]]], link: tuple[str, str]) -> str:
-    """Write a workflow of two widgets as the public add-on's are saved."""
+def workflow(nodes: dict[str, tuple[str, dict[str, Any]]], *links: tuple[str, str]) -> str:
+    """Write a workflow of widgets in a row as the public add-on's are saved."""
     listed, properties = [], []
     for number, (name, (where, settings)) in enumerate(nodes.items()):
         listed.append(
@@ -414,11 +414,14 @@ def workflow(nodes: dict[str, tuple[str, dict[str, Any]]], link: tuple[str, str]
         )
         pickled = base64.encodebytes(pickle.dumps(settings)).decode("ascii")
         properties.append(f'<properties node_id="{number}" format="pickle">{pickled}</properties>')
+    linked = [
+        f'<link id="{number}" source_node_id="{number}" sink_node_id="{number + 1}" '
+        f'source_channel="{source}" sink_channel="{sink}" enabled="true" />'
+        for number, (source, sink) in enumerate(links)
+    ]
     return (
         '<?xml version="1.0" encoding="utf-8"?><scheme version="2.0" title="" description="">'
-        f"<nodes>{''.join(listed)}</nodes><links>"
-        f'<link id="0" source_node_id="0" sink_node_id="1" source_channel="{link[0]}" '
-        f'sink_channel="{link[1]}" enabled="true" /></links>'
+        f"<nodes>{''.join(listed)}</nodes><links>{''.join(linked)}</links>"
         f"<node_properties>{''.join(properties)}</node_properties></scheme>"
     )
 
