@@ -142,8 +142,7 @@ def _sinkhorn(
     for _ in range(_ROUNDS):
         rows = 1 / np.einsum("ij,ij->i", across @ cells.T, down)
         cells = share / ((down * rows[:, None]).T @ across)
-    potentials: NDArray[np.float64] = softness * np.log(cells)
-    return potentials.ravel()
+    return np.asarray(softness * np.log(cells.ravel()), np.float64)
 
 
 def _nearest(

@@ -74,7 +74,9 @@ class TestShowing(MapTest):
         assert again.panel.columns.isVisible() and not again.panel.whole.isVisible()
 
     def test_the_whole_map_is_in_sight_and_what_has_no_room_is_a_dot(self):
-        widget = self.a_map()
+        widget = self.make(shown_as="map")
+        vectors = np.random.default_rng(0).normal(size=(156, 3))
+        self.give(widget, embedded(photo_paths()[:13] * 12, vectors.tolist()))
         view = widget.view
         bars = view.verticalScrollBar(), view.horizontalScrollBar()
         assert all(bar.maximum() == 0 for bar in bars)
@@ -92,7 +94,7 @@ class TestShowing(MapTest):
 
     def test_the_size_of_pictures_is_one_of_its_own(self):
         widget = self.a_map(image_size=120, fits_window=False)
-        assert widget.view.look.size == widget.panel.size.value() == 40
+        assert widget.view.look.size == widget.panel.size.value() == 32
         before = len(widget.view.visible())
         widget.panel.size.setValue(150)
         assert widget.map_size == 150 and widget.image_size == 120

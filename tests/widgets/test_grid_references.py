@@ -32,8 +32,8 @@ class TestReferences(GridTest):
         self.compare(widget, data[[4]])
         assert widget.panel.references.isVisible()
         marked = self.marked(widget)
-        assert set(marked) == {4, 17, 30} and marked[4] == "#1"
-        assert set(marked.values()) == {"#1", "#2", "#3"}
+        assert set(marked) == {4, 17, 30} and marked[4] == "1"
+        assert set(marked.values()) == {"1", "2", "3"}
         assert "no. 1" in widget.stage.marks.of(4).caption
         assert not widget.groups.any()  # the user's selection is not touched
         widget.panel.alike.setValue(5)

@@ -59,7 +59,8 @@ class SavingTest(GridTest):
         scale = image.width() / region.width()
         found = []
         for position, row in enumerate(sheet.order.tolist()):
-            place = sheet.look.picture(sheet.layout.rect(position)).center() - region.topLeft()
+            rect = sheet.layout.rect(position)
+            place = sheet.look.within(rect).picture(rect).center() - region.topLeft()
             colour = image.pixelColor(QPoint(round(place.x() * scale), round(place.y() * scale)))
             wanted = self.colours[row].getRgb()[:3]
             found.append(

@@ -54,7 +54,7 @@ class Marks:
             frame = self.colours[self.categories[row]]
         badge, caption = "", ""
         if self.ranks is not None and self.ranks[row]:
-            badge = f"#{self.ranks[row]}"
+            badge = str(self.ranks[row])
             caption = f"no. {self.ranks[row]} of those most like the reference images"
         group = int(self.groups[row]) if row < len(self.groups) else 0
         if group and self.group_colours:
@@ -69,7 +69,7 @@ class Marks:
         return self.ranks is not None and not self.ranks[row]
 
     def dots(self, rows: NDArray[np.intp], text: QColor, chosen: QColor) -> NDArray[np.uint32]:
-        """Give the colours of pictures that are dots, as ARGB: `chosen` if they are selected.
+        """Give the colours of pictures that are dots, as ARGB: `chosen` if selected or ranked.
 
         The others have that of their category, or `text`; those that are dimmed are faint.
         """
@@ -84,6 +84,8 @@ class Marks:
         if self.ranks is not None:
             faint |= self.ranks[rows] == 0
         colours[faint] = (colours[faint] & 0x00FFFFFF) | (40 << 24)
+        if self.ranks is not None:
+            colours[self.ranks[rows] > 0] = _argb(chosen, 255)
         if len(self.groups):
             colours[self.groups[rows] > 0] = _argb(chosen, 255)
         return colours

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from orangecontrib.imageanalytics.widgets.grid_panel import Panel
     from orangecontrib.imageanalytics.widgets.grid_run import Arranged
 
+#: Pixels around a picture of a map, where there is little room.
+_MAP_MARGIN = 4
 #: Pixels of a dot at most, to one of the screen: paper needs no more.
 _FINEST = 4.0
 
@@ -182,7 +184,8 @@ class Stage(QObject):
         return UniformGrid(arranged.grid.columns, arranged.cells)
 
     def _show_look(self) -> None:
-        self._view.set_look(fills=self._settings.crop, titles=self._titles)
+        margin = _MAP_MARGIN if self._is_map else MARGIN
+        self._view.set_look(fills=self._settings.crop, titles=self._titles, margin=margin)
         self._view.set_look(size=self._size)
         self._panel.show_image_size(self._view.look.size)
 

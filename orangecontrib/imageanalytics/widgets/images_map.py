@@ -10,9 +10,9 @@ from orangecontrib.imageanalytics.arrangement import Places
 from orangecontrib.imageanalytics.widgets.images_layout import Layout, Positions, Step
 
 #: Pixels of the smallest picture that is seen.
-_SMALLEST = 18
+_SMALLEST = 16
 #: Pictures grow by this power of the map's zoom, up to so many times.
-_GROWS, _GROWN = 0.5, 3.0
+_GROWS, _GROWN = 0.5, 4.0
 #: A way across counts so many times that ahead, when an arrow key looks for the next picture.
 _ASIDE = 2.0
 _WAYS = {

@@ -62,8 +62,9 @@ class Look:
     def cell(self, metrics: QFontMetrics) -> QSize:
         """How much room a picture takes with all that belongs to it."""
         lines = self.titles + self.captions
-        text = lines * metrics.height() + (MARGIN if lines else 0)
-        return QSize(self.size + 2 * MARGIN, self.size + 2 * MARGIN + text)
+        text = lines * metrics.height() + (self.margin if lines else 0)
+        side = self.size + 2 * self.margin
+        return QSize(side, side + text)
 
     def picture(self, cell: QRect) -> QRect:
         """Where the picture's square is in its cell."""
@@ -236,7 +237,7 @@ class CellPainter:
 
     def _paint_texts(self, cell: QRect, shown: Shown, look: Look) -> None:
         painter = self._painter
-        top = cell.top() + MARGIN + look.size + MARGIN
+        top = cell.top() + look.size + 2 * look.margin
         for is_there, text, pens in (
             (look.titles, shown.title, self._title_pens),
             (look.captions, shown.mark.caption, self._caption_pens),
@@ -245,7 +246,7 @@ class CellPainter:
                 continue
             if text:
                 painter.setPen(pens[shown.selected])
-                place = QRect(cell.left() + MARGIN, top, look.size, self._line)
+                place = QRect(cell.left() + look.margin, top, look.size, self._line)
                 text = _elided(text, look.size, self._font, Qt.TextElideMode.ElideMiddle)
                 painter.drawText(place, _CENTRE, text)
             top += self._line

@@ -110,7 +110,7 @@ class OWImageGrid(Background):
     crop: bool = Setting(False)
     fits_window: bool = Setting(True)
     image_size: int = Setting(100)
-    map_size: int = Setting(40)
+    map_size: int = Setting(32)
     most_alike: int = Setting(10)
     auto_commit: bool = Setting(True)
     pictures_folder: str | None = Setting(None, schema_only=True)  # see `workflow_folders.stored`
