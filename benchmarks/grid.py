@@ -161,7 +161,7 @@ def _nearest(
 
 
 def _centres(count: int) -> NDArray[np.float64]:
-    return np.arange(count) + 0.5
+    return np.arange(count, dtype=np.float64) + 0.5
 
 
 def _neighbours(
