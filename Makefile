@@ -65,6 +65,7 @@ screenshots: $(VENV)/installed  ## make the pictures of the documentation anew (
 	    $(BIN)/python doc/$${what}screenshots.py || exit; done
 	$(BIN)/python doc/canvas_screenshot.py examples/image-clustering.ows
 	$(BIN)/python doc/canvas_screenshot.py predictions
+	$(BIN)/python doc/canvas_screenshot.py grid
 
 clean:  ## remove what the chores made
 	rm -rf $(VENV) build dist demo bench doc/_build orangecontrib/imageanalytics/help *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -3,11 +3,12 @@
     python doc/canvas_screenshot.py                  # builds a workflow by hand
     python doc/canvas_screenshot.py examples/x.ows   # opens this one
     python doc/canvas_screenshot.py predictions      # new photos go into Predictions as they are
+    python doc/canvas_screenshot.py grid             # photos on a map, and some of them
 
 Without an argument, File, Image Embedding and Data Table are placed, connected and run. The result
-is doc/images/canvas.png, or doc/images/predictions.png. The canvas has a home of its own: the
-user's settings are left alone, and nothing is asked of any server. Needs Xvfb and ImageMagick, and
-this package installed, as Orange finds widgets by entry points.
+is doc/images/canvas.png, doc/images/predictions.png or doc/images/grid-workflow.png. The canvas has
+a home of its own: the user's settings are left alone, and nothing is asked of any server. Needs
+Xvfb and ImageMagick, and this package installed, as Orange finds widgets by entry points.
 """
 
 from __future__ import annotations
@@ -197,6 +198,43 @@ def predict(window: Any) -> Iterator[Callable[[], bool]]:
     photograph("predictions.png")
 
 
+def arrange(window: Any) -> Iterator[Callable[[], bool]]:
+    """Walk through a map of photos, and look at some of them in another widget."""
+    from AnyQt.QtCore import Qt
+
+    folder, embedding, grid, viewer = place(
+        window,
+        {
+            "Import Images": (100, 80),
+            "Image Embedding": (260, 80),
+            "Image Grid": (420, 80),
+            "Image Viewer": (580, 80),
+        },
+        [
+            (0, "Data", 1, "Images"),
+            (1, "Embeddings", 2, "Embeddings"),
+            (2, "Selected Images", 3, "Data"),
+        ],
+    )
+    folder.open_folder(str(PHOTOS[0].parents[1]))
+    yield lambda: embedding.finished is not None
+    yield lambda: grid.arranged is not None and grid.arranged.is_last
+    menu = grid.panel.layout
+    menu.setCurrentIndex(menu.findData("map"))
+    menu.activated.emit(menu.currentIndex())
+    grid.panel.size.setValue(64)
+    grid.resize(760, 470)
+    grid.show()
+    grid.move(430, 250)
+    yield pause(1)
+    grid.view.picked.emit(grid.view.images.order[-6:], Qt.KeyboardModifier.NoModifier)
+    viewer.resize(640, 300)
+    viewer.show()
+    viewer.move(10, 420)
+    yield pause(3)
+    photograph("grid-workflow.png")
+
+
 def watch(window: Any) -> Iterator[Callable[[], bool]]:
     """Wait until an opened workflow has run."""
     window.setGeometry(0, 0, *map(int, SIZE.split("x")))
@@ -226,7 +264,7 @@ def photograph(name: str = "canvas.png") -> None:
     subprocess.run(["import", "-window", "root", "+dither", "-colors", "128", target], check=True)
 
 
-STEPS = {"": build_and_run, "predictions": predict}
+STEPS = {"": build_and_run, "predictions": predict, "grid": arrange}
 
 if __name__ == "__main__":
     if _CHILD in os.environ:

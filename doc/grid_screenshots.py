@@ -95,7 +95,7 @@ def take_many(theme: str, data: Table) -> None:
     widget = widget_with(data, most_alike=12)
     widget.resize(1000, 720)
     widget.set_references(data[[len(data) // 3]])
-    wait(lambda: widget.task is None and widget.compared is not None)
+    wait(lambda: widget.task is None and not widget.references.is_pending)
     save(widget, f"grid-references-{theme}", ())
 
 

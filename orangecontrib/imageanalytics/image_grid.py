@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from Orange.data import Table, Variable
+    from Orange.data import Table
 
 __all__ = ["AllColumnsRemovedError", "ImageGrid", "TooFewCellsError", "features"]
+
+
+_NO_NUMBERS = "The data has no numbers to compare the pictures by. Send it through Image Embedding."
 
 
 class AllColumnsRemovedError(ColumnError):
@@ -44,30 +47,22 @@ def features(data: Table) -> NDArray[np.float32]:
     AllColumnsRemovedError
         A ValueError: no column is left.
     """
-    columns = tables.embedding_columns(data)
-    is_embedding = bool(columns)
-    values = _values(data, columns).astype(np.float32)
-    values = np.where(np.isfinite(values), values, np.nan)
-    known = ~np.isnan(values).all(axis=0) if len(values) else np.zeros(values.shape[1], bool)
+    embedding = tables.embedding_columns(data)
+    columns = embedding or data.domain.attributes
+    if not columns:
+        raise AllColumnsRemovedError(_NO_NUMBERS)
+    values = tables.values(data, columns).astype(np.float32)
+    missing = ~np.isfinite(values)
+    known = ~missing.all(axis=0) if len(values) else np.zeros(values.shape[1], bool)
     if not known.any():
-        raise AllColumnsRemovedError(
-            "The data has no numbers to compare the pictures by. Send it through Image Embedding."
-        )
-    values = values[:, known]
-    values = np.where(np.isnan(values), np.nanmean(values, axis=0, dtype=np.float64), values)
-    if not is_embedding:
+        raise AllColumnsRemovedError(_NO_NUMBERS)
+    if missing.any():
+        values = np.where(missing, np.nan, values)[:, known]
+        values = np.where(missing[:, known], np.nanmean(values, axis=0, dtype=np.float64), values)
+    if not embedding:
         spread = values.std(axis=0)
         values = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)
     return np.ascontiguousarray(values, np.float32)
-
-
-def _values(data: Table, columns: list[Variable]) -> NDArray[np.floating]:
-    """Give some columns of a table, or all of its features if none are named."""
-    indices = [data.domain.index(column) for column in columns]
-    if any(index < 0 for index in indices):  # among the metas
-        return np.column_stack([data.get_column(column) for column in columns]).astype(float)
-    values = data.X[:, indices] if indices else data.X
-    return values.toarray() if hasattr(values, "toarray") else np.asarray(values)
 
 
 def _missing_row(data: Table) -> Table:

@@ -204,6 +204,28 @@ def embedding_columns(data: Table | Domain) -> list[Variable]:
     return list(found[-1].columns) if found else []
 
 
+def values(data: Table, columns: Sequence[Variable]) -> NDArray[Any]:
+    """Give the numbers of some columns.
+
+    Parameters
+    ----------
+    data : Table of N rows
+    columns : sequence of D Variable
+        Of the table; at least one.
+
+    Returns
+    -------
+    ndarray of shape (N, D)
+        Not a copy, where the columns stand side by side as an embedding's do.
+    """
+    indices = [data.domain.index(column) for column in columns]
+    if min(indices) < 0:  # among the metas
+        return np.column_stack([data.get_column(column) for column in columns]).astype(float)
+    beside = indices == list(range(indices[0], indices[0] + len(indices)))
+    part = data.X[:, indices[0] : indices[-1] + 1] if beside else data.X[:, indices]
+    return np.asarray(part.toarray() if hasattr(part, "toarray") else part)
+
+
 def maker(model: str, title: str) -> str:
     """Compose what a column's ``attributes["embedder"]`` says: the model's id, and its title."""
     return f"{model}: {title}"  # one text, as a .tab file holds it

@@ -17,7 +17,7 @@ class TestReferences(GridTest):
         self.settle(widget)
 
     def settle(self, widget: OWImageGrid) -> None:
-        until(lambda: widget.task is None and not widget._is_to_compare, 100)
+        until(lambda: widget.task is None and not widget.references.is_pending, 100)
 
     def marked(self, widget: OWImageGrid, count: int = 39) -> dict[int, str]:
         marks = {row: widget.stage.marks.of(row) for row in range(count)}
@@ -105,3 +105,24 @@ class TestReferences(GridTest):
         widget.cancel_button.click()
         self.settle(widget)
         assert set(self.marked(widget)) == {4, 17, 30}
+
+    def test_references_that_change_while_they_are_compared_are_compared_anew(self):
+        widget = self.make(most_alike=3)
+        data = pictures(13, 3)
+        self.give(widget, data)
+        self.send_signal(widget.Inputs.references, data[[4]], widget=widget)
+        assert widget.task is not None
+        self.compare(widget, data[[5]])
+        assert set(self.marked(widget)) == {5, 18, 31}
+        self.send_signal(widget.Inputs.references, data[[4]], widget=widget)
+        self.compare(widget, None)
+        assert widget.stage.marks.ranks is None
+
+    def test_a_widget_that_is_deleted_begins_nothing_any_more(self):
+        widget = self.make()
+        data = pictures(13, 3)
+        self.send_signal(widget.Inputs.references, data[[4]], widget=widget)
+        self.send_signal(widget.Inputs.data, data, widget=widget)
+        until(lambda: widget.arranged is not None and widget.task is None)
+        widget.onDeleteWidget()
+        until(lambda: widget.task is None)

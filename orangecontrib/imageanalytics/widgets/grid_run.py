@@ -114,12 +114,15 @@ class Compared:
 
     Attributes
     ----------
+    references : Table
+        The reference images.
     rows : ndarray of int
         All that have an image.
     is_unlike : bool
         Whether they could not be compared with the references, which have no such embedding.
     """
 
+    references: Table
     rows: Rows
     is_unlike: bool
 
@@ -203,8 +206,9 @@ def compare(table: Table, rows: Rows, references: Table, run: Run) -> Compared:
     """Sort some rows by how alike they are to reference images."""
     wanted = viewer_run.reference_vectors(table, references, run)
     if wanted is None or not len(wanted):
-        return Compared(np.empty(0, np.intp), True)
-    return Compared(viewer_run.by_similarity(table, rows, np.empty(0, np.intp), wanted), False)
+        return Compared(references, np.empty(0, np.intp), True)
+    ranked = viewer_run.by_similarity(table, rows, np.empty(0, np.intp), wanted)
+    return Compared(references, ranked, False)
 
 
 def grid_for(count: int, size: tuple[int, int] | None) -> Grid:

@@ -25,9 +25,9 @@ from orangecontrib.imageanalytics.widgets import (
 )
 from orangecontrib.imageanalytics.widgets.background import Background
 from orangecontrib.imageanalytics.widgets.grid_columns import Choice
-from orangecontrib.imageanalytics.widgets.grid_likeness import Likeness
 from orangecontrib.imageanalytics.widgets.grid_marks import Marks
 from orangecontrib.imageanalytics.widgets.grid_panel import Panel
+from orangecontrib.imageanalytics.widgets.grid_references import References
 from orangecontrib.imageanalytics.widgets.grid_run import (
     Alike,
     Arranged,
@@ -124,9 +124,7 @@ class OWImageGrid(Background):
         self.data: Table | None = None
         self.subset: Table | None = None
         self.arranged: Arranged | None = None
-        self.references: Table | None = None
-        self.compared: Compared | None = None  # with the references
-        self._is_to_compare = False  # the references, as soon as nothing else runs
+        self.references = References()
         self.view = ImagesView()
         self.view.set_picking(True)
         self.mainArea.layout().addWidget(self.view)
@@ -201,8 +199,9 @@ class OWImageGrid(Background):
     @check_sql_input
     def set_references(self, references: Table | None) -> None:
         """Take images that the others are compared with."""
-        self.references = references if references is not None and len(references) else None
-        self.panel.references.setVisible(self.references is not None)
+        self.references.take(references)
+        self.panel.references.setVisible(self.references.table is not None)
+        self._show_alike()
         self._compare()
 
     def handleNewSignals(self) -> None:
@@ -322,7 +321,8 @@ class OWImageGrid(Background):
     def _clear_images(self) -> None:
         """Show nothing: what was there is of other data."""
         self.cancel()
-        self.arranged = self.compared = None
+        self.arranged = None
+        self.references.forget()
         self.stage.clear()
         self.panel.fetch.hide()
 
@@ -332,7 +332,6 @@ class OWImageGrid(Background):
             self._say_what_is_there()
             self._send()
             return
-        self._is_to_compare = self.references is not None
         self.tell("Starting...")
         self.start(arrange, self._request())
 
@@ -361,8 +360,8 @@ class OWImageGrid(Background):
         if isinstance(result, Alike):
             self._select_alone(result.rows)
         elif isinstance(result, Compared):
-            self._is_to_compare = False
-            self._show_compared(result)
+            self.references.learn(result)
+            self._show_alike()
         else:
             if self.arranged is None:  # there are no images
                 self._show_images(result)
@@ -380,7 +379,6 @@ class OWImageGrid(Background):
     def on_exception(self, ex: Exception) -> None:
         """Say what ended the run; the outputs are those of the data all the same."""
         super().on_exception(ex)
-        self._is_to_compare = False
         if self.arranged is None:
             self._send()
 
@@ -418,36 +416,27 @@ class OWImageGrid(Background):
     # ---- what is like other images
 
     def _compare(self) -> None:
-        """Compare the images with the references, now or when they have been arranged."""
-        self._is_to_compare = self.references is not None
-        if self.references is None:
-            self._show_compared(None)
-        elif self.data is not None and self.arranged is not None and self.task is None:
-            self.start(compare, self.data, self.arranged.shown.order, self.references)
+        """Compare the images with the references, if they are there and nothing else runs."""
+        if self.references.is_pending and self.arranged is not None and self.task is None:
+            self.start(compare, self.data, self.arranged.shown.order, self.references.table)
 
     def _compare_later(self) -> None:
         """Compare as soon as the run has ended that is about to: none begins before."""
-        if self._is_to_compare:
+        if self.references.is_pending:
             QTimer.singleShot(0, self._compare)
 
-    def _show_compared(self, compared: Compared | None) -> None:
-        self.compared = compared
-        self.Warning.other_references(shown=compared is not None and compared.is_unlike)
-        ranks = self.likeness.ranks(len(self.data or ()))
+    def _show_alike(self) -> None:
+        self.Warning.other_references(shown=self.references.is_unlike)
+        ranks = self.references.ranks(self.most_alike, len(self.data or ()))
         self._change_marks(ranks=ranks)
         self.panel.select.setEnabled(ranks is not None)
 
-    @property
-    def likeness(self) -> Likeness:
-        """The rows that are marked as those most like the references."""
-        return Likeness(self.compared, self.most_alike)
-
     def _most_alike_chosen(self, number: int) -> None:
         self.most_alike = number
-        self._show_compared(self.compared)
+        self._show_alike()
 
     def _select_alike(self) -> None:
-        self._select_alone(self.likeness.rows)
+        self._select_alone(self.references.rows(self.most_alike))
 
     def _select_like_these(self, rows: list[int]) -> None:
         if self.arranged is not None and self.data is not None:
@@ -503,6 +492,7 @@ class OWImageGrid(Background):
 
     def onDeleteWidget(self) -> None:
         """End what runs, and let go of the processes."""
+        self.references.take(None)  # nothing is begun any more
         self.view.close_images()
         super().onDeleteWidget()
 

@@ -216,16 +216,7 @@ def embedding(table: Table) -> Any:
     from orangecontrib.imageanalytics import tables
 
     columns = tables.embedding_columns(table)
-    if not columns:
-        return None
-    indices = [table.domain.index(column) for column in columns]
-    if min(indices) < 0:  # among the metas
-        return np.column_stack([table.get_column(column) for column in columns]).astype(float)
-    if indices == list(range(indices[0], indices[0] + len(indices))):
-        part = table.X[:, indices[0] : indices[0] + len(indices)]  # not copied
-    else:
-        part = table.X[:, indices]
-    return part.toarray() if hasattr(part, "toarray") else part
+    return tables.values(table, columns) if columns else None
 
 
 def _titles(table: Table, request: Request, references: list[str | None]) -> list[str]:
