@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from orangecontrib.imageanalytics.embedder import Embedder, Result, Task
-from orangecontrib.imageanalytics.engine import Engine, Job
+from orangecontrib.imageanalytics.embedder import Embedder, Job, Result, Task
+from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.models.catalogue import MODELS, Model
 from orangecontrib.imageanalytics.server.app import EmbeddingServer
 from orangecontrib.imageanalytics.server.http_protocol import (

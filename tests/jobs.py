@@ -47,6 +47,16 @@ class MeanColour:
 
 
 @dataclass(frozen=True)
+class Shape(MeanColour):
+    """Gives the size that an image has been fitted into."""
+
+    fit: Squash = Squash(4, 5)  # noqa: RUF009 - it is frozen
+
+    def __call__(self, pixels: np.ndarray) -> tuple[int, ...]:
+        return pixels.shape
+
+
+@dataclass(frozen=True)
 class LongAnswer(MeanColour):
     """Gives 20 MB, which take a while to be written."""
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from orangecontrib.imageanalytics.decoding.fit import Fit
-    from orangecontrib.imageanalytics.engine import Job
+    from orangecontrib.imageanalytics.embedder import Job
     from orangecontrib.imageanalytics.web.downloads import Downloads
     from orangecontrib.imageanalytics.web.reach import Reach
 

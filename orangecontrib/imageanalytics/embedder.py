@@ -23,12 +23,35 @@ __all__ = [
     "BytesTask",
     "Embedder",
     "FileTask",
+    "Job",
     "Lost",
     "LostBecause",
     "PixelsTask",
+    "Preparation",
     "Result",
     "Task",
 ]
+
+
+class Preparation(Protocol):
+    """What a process has to be made ready for: a small, picklable, hashable object."""
+
+    def __hash__(self) -> int:
+        """Those that do the same are equal: a process is prepared once for them."""
+
+    def prepare(self) -> None:
+        """Do what is done once per process; an EmbeddingError here stops the run."""
+
+
+class Job(Preparation, Protocol):
+    """What is to be done with each image, by an engine that works for more than embedding."""
+
+    @property
+    def fit(self) -> Fit:
+        """How images are fitted before they are given to the job."""
+
+    def __call__(self, pixels: NDArray[np.uint8], /) -> Any:
+        """Turn pixels, uint8 [H, W, 3] RGB (or as the fit says), into the payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +62,12 @@ class FileTask:
     ----------
     path : str
         Of a local file, which whoever computes reads.
-    fit : Fit, optional
-        How it is to be fitted, if not as the job has it.
+    job : Job, optional
+        What is to be done with it, if not what is done with all.
     """
 
     path: str
-    fit: Fit | None = None
+    job: Job | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +78,12 @@ class BytesTask:
     ----------
     data : bytes
         The content of an image file.
-    fit : Fit, optional
-        How it is to be fitted, if not as the job has it.
+    job : Job, optional
+        What is to be done with it, if not what is done with all.
     """
 
     data: bytes
-    fit: Fit | None = None
+    job: Job | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,9 +94,12 @@ class PixelsTask:
     ----------
     pixels : ndarray of shape (H, W, 3), uint8
         RGB, of the size that the model takes.
+    job : Job, optional
+        What is to be done with it, if not what is done with all.
     """
 
     pixels: NDArray[np.uint8]
+    job: Job | None = None
 
 
 Task = FileTask | BytesTask | PixelsTask

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from orangecontrib.imageanalytics.decoding.fit import Squash
-    from orangecontrib.imageanalytics.embedder import Result, Task
-    from orangecontrib.imageanalytics.engine import Job
+    from orangecontrib.imageanalytics.embedder import Job, Result, Task
     from orangecontrib.imageanalytics.models import Model
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from orangecontrib.imageanalytics.decoding.fit import Squash
-from orangecontrib.imageanalytics.embedder import BytesTask, FileTask
+from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, PixelsTask
 from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.engine.pool import WorkerPool
 from orangecontrib.imageanalytics.engine.workers import BundleSize
@@ -32,6 +32,7 @@ from tests.jobs import (
     LongAnswer,
     MeanColour,
     MissingLibrary,
+    Shape,
     png,
 )
 
@@ -54,6 +55,16 @@ def colours(futures) -> list[list[int]]:
 def test_each_image_gets_its_own_result(engine):
     futures = [engine.submit(BytesTask(png(grey))) for grey in GREYS]
     assert colours(futures) == [list(grey) for grey in GREYS]
+
+
+def test_an_image_may_come_with_a_job_of_its_own(engine, tmp_path):
+    path = tmp_path / "grey.png"
+    path.write_bytes(png(GREYS[0]))
+    pixels = np.full((2, 3, 3), 7, np.uint8)
+    tasks = [FileTask(str(path), Shape()), BytesTask(png(GREYS[0])), PixelsTask(pixels, Shape())]
+    first, second, third = [engine.submit(task).result(60).payload for task in tasks]
+    assert (first, third) == ((4, 5, 3), (2, 3, 3))
+    assert second.round().tolist() == list(GREYS[0])
 
 
 def test_a_file_is_read_and_hashed_by_the_worker(engine, tmp_path):

@@ -63,6 +63,27 @@ class TestCopies:
         (saved,) = SaveImages(tmp_path / "to", "original", Within(100))([photo])
         assert Path(saved.path).read_bytes() == photo.read_bytes()
 
+    def test_pictures_of_several_formats_are_scaled_by_the_same_processes(
+        self, photo, tmp_path, monkeypatch
+    ):
+        engines = []
+
+        def counted(*args: object, **options: object) -> Engine:
+            engines.append(Engine(*args, **options))
+            return engines[-1]
+
+        monkeypatch.setattr(save_images, "Engine", counted)
+        other = tmp_path / "a.png"
+        Image.new("RGB", (90, 60), "red").save(other)
+        array = np.zeros((90, 60, 3), np.uint8)
+        saved = SaveImages(tmp_path / "to", fit=Within(30), workers=1)([photo, other, array])
+        kinds = []
+        for one in saved:
+            with Image.open(one.path) as image:
+                kinds.append((image.format, max(image.size)))
+        assert kinds == [("JPEG", 30), ("PNG", 30), ("PNG", 30)]
+        assert len(engines) == 1
+
     def test_the_same_twice_writes_nothing_anew(self, photo, photos, tmp_path):
         for format in ("original", "png"):
             save = SaveImages(tmp_path / format, format, workers=1)
@@ -338,18 +359,18 @@ def test_threads_that_ask_at_once_share_their_processes(monkeypatch):
         return Engine(*args, **options)
 
     monkeypatch.setattr(save_images, "Engine", slowly)
-    job, together = EncodeJob(FORMATS["png"]), Barrier(4)
+    together = Barrier(4)
     workshop = save_images._Workshop(1, None)
 
     def ask() -> Engine:
         together.wait()
-        return workshop.engine(job)
+        return workshop.engine()
 
     with workshop, ThreadPoolExecutor(4) as threads:
         asked = [threads.submit(ask) for _ in range(4)]
         assert len({one.result() for one in asked}) == 1
     with pytest.raises(RuntimeError, match="ended"):
-        workshop.engine(job)
+        workshop.engine()
 
 
 def test_a_name_that_was_looked_at_is_not_read_again(tmp_path, monkeypatch):

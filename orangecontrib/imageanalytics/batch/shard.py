@@ -23,7 +23,8 @@ from orangecontrib.imageanalytics.sources import Content, LocalFile, Web, conten
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from orangecontrib.imageanalytics.engine import Engine, Job
+    from orangecontrib.imageanalytics.embedder import Job
+    from orangecontrib.imageanalytics.engine import Engine
     from orangecontrib.imageanalytics.web.downloads import Downloads
 
 #: Images under way at a time; most are but a path.

@@ -3,6 +3,6 @@
 from orangecontrib.imageanalytics.engine import machine
 from orangecontrib.imageanalytics.engine.cluster import own_engine
 from orangecontrib.imageanalytics.engine.engine import DEADLINE, Engine
-from orangecontrib.imageanalytics.engine.worker import Job, hash_file
+from orangecontrib.imageanalytics.engine.worker import hash_file
 
-__all__ = ["DEADLINE", "Engine", "Job", "hash_file", "machine", "own_engine"]
+__all__ = ["DEADLINE", "Engine", "hash_file", "machine", "own_engine"]

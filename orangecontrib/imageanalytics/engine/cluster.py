@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from concurrent.futures import Executor, Future
 
-    from orangecontrib.imageanalytics.embedder import Task
+    from orangecontrib.imageanalytics.embedder import Job, Task
     from orangecontrib.imageanalytics.engine.engine import Engine
     from orangecontrib.imageanalytics.engine.executor import Answer
-    from orangecontrib.imageanalytics.engine.worker import Job
 
 #: Seconds after which the workers are counted again: those of a cluster come and go.
 _COUNTED = 10.0

@@ -13,14 +13,13 @@ from concurrent.futures import Executor, Future
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from orangecontrib.imageanalytics.embedder import Result, Task
+from orangecontrib.imageanalytics.embedder import Job, Result, Task
 from orangecontrib.imageanalytics.engine import cluster, machine
 from orangecontrib.imageanalytics.engine.backlog import Image
 from orangecontrib.imageanalytics.engine.executor import GivenExecutor
 from orangecontrib.imageanalytics.engine.memory import SHARE, Memory
 from orangecontrib.imageanalytics.engine.pool import WorkerPool
 from orangecontrib.imageanalytics.engine.supervisor import Supervisor
-from orangecontrib.imageanalytics.engine.worker import Job
 from orangecontrib.imageanalytics.engine.workers import Workers
 
 if TYPE_CHECKING:

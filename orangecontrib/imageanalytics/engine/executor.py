@@ -25,7 +25,8 @@ from orangecontrib.imageanalytics.outcome import EmbeddingError, Reason, Skipped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from orangecontrib.imageanalytics.engine.worker import Job, Postponed
+    from orangecontrib.imageanalytics.embedder import Job
+    from orangecontrib.imageanalytics.engine.worker import Postponed
 
     #: What an executor is given: itself, why there is nothing to send, or how its file is here.
     Portable: TypeAlias = tuple[Task | Skipped, os.stat_result | None]
@@ -249,7 +250,7 @@ def _read(task: Task) -> Portable:
     if not isinstance(task, FileTask):
         return task, None
     read = sources.read_file(task.path)
-    return (read, None) if isinstance(read, Skipped) else (BytesTask(read[0], task.fit), read[1])
+    return (read, None) if isinstance(read, Skipped) else (BytesTask(read[0], task.job), read[1])
 
 
 def _conclude(sending: Sending) -> None:

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     import psutil
 
-    from orangecontrib.imageanalytics.embedder import Task
-    from orangecontrib.imageanalytics.engine.worker import Job, Preparation
+    from orangecontrib.imageanalytics.embedder import Job, Preparation, Task
     from orangecontrib.imageanalytics.engine.workers import Handed
 
 T = TypeVar("T")

@@ -17,11 +17,11 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from orangecontrib.imageanalytics.embedder import Result
+from orangecontrib.imageanalytics.embedder import Job, Result
 from orangecontrib.imageanalytics.engine import faults
 from orangecontrib.imageanalytics.engine.backlog import Backlog, Bundle, Image, Pace, images_of
 from orangecontrib.imageanalytics.engine.memory import Memory
-from orangecontrib.imageanalytics.engine.worker import Job, Postponed, skipped_after
+from orangecontrib.imageanalytics.engine.worker import Postponed, skipped_after
 from orangecontrib.imageanalytics.engine.workers import Handed, Mishap, Workers
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 

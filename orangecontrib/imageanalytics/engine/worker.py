@@ -16,21 +16,25 @@ import time
 from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
-from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, PixelsTask, Result, Task
+from orangecontrib.imageanalytics.embedder import (
+    BytesTask,
+    FileTask,
+    Job,
+    PixelsTask,
+    Preparation,
+    Result,
+    Task,
+)
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
 from orangecontrib.imageanalytics.priority import lower_priority
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from orangecontrib.imageanalytics.decoding.fit import Fit
 
 #: Seconds between two looks at whether the parent is still there.
 _PARENT_WATCH = 0.5
@@ -60,34 +64,13 @@ class Postponed:
     cost: int
 
 
-class Preparation(Protocol):
-    """What a process has to be made ready for: a small, picklable, hashable object."""
-
-    def __hash__(self) -> int:
-        """Those that do the same are equal: a process is prepared once for them."""
-
-    def prepare(self) -> None:
-        """Do what is done once per process; an EmbeddingError here stops the run."""
-
-
-class Job(Preparation, Protocol):
-    """What is to be done with each image."""
-
-    @property
-    def fit(self) -> Fit:
-        """How images are fitted before they are given to the job, unless their task says it."""
-
-    def __call__(self, pixels: NDArray[np.uint8], /) -> Any:
-        """Turn pixels, uint8 [H, W, 3] RGB (or as the fit says), into the payload."""
-
-
 def work(job: Job, task: Task, allowance: int, most: int) -> Result | Postponed:
     """Read, decode and process one image.
 
     Parameters
     ----------
     job : Job
-        What to do with the pixels.
+        What to do with the pixels, if the task does not say it.
     task : Task
         The image.
     allowance : int
@@ -97,6 +80,7 @@ def work(job: Job, task: Task, allowance: int, most: int) -> Result | Postponed:
     """
     from orangecontrib.imageanalytics.decoding import pixels
 
+    job = task.job or job
     prepare(job)
     stat = shape = None
     match task:
@@ -113,7 +97,7 @@ def work(job: Job, task: Task, allowance: int, most: int) -> Result | Postponed:
                 return Result(read)
             data, stat = read
     try:
-        image, shape = pixels.decode_sized(data, task.fit or job.fit, allowance=allowance)
+        image, shape = pixels.decode_sized(data, job.fit, allowance=allowance)
     except pixels.NeedsMemory as need:
         if need.cost <= most:
             return Postponed(need.cost)
@@ -183,7 +167,7 @@ def hash_file(path: str) -> Result:
     return Result(None, sources.content_hash(data), len(data), stat)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=32)
 def prepare(job: Preparation) -> None:
     """Make this process ready for the job; what goes wrong is raised each time."""
     job.prepare()

@@ -7,8 +7,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from orangecontrib.imageanalytics.embedder import Result, Task
-from orangecontrib.imageanalytics.engine.worker import Job, Postponed
+from orangecontrib.imageanalytics.embedder import Job, Result, Task
+from orangecontrib.imageanalytics.engine.worker import Postponed
 
 #: What was handed over at once, until there is a result for each of its tasks.
 Handed: TypeAlias = "Future[list[Result | Postponed]]"

@@ -223,14 +223,18 @@ class SaveImages:
             extension = wanted.extension if own else _OTHERS.get(name, f".{name.lower()}")
             return _done(replace(as_it_was, extension=extension))
         unchanged = as_it_was if wanted is own and isinstance(self._fit, Within) else None
-        return self._encoded(BytesTask(data), wanted, workshop, unchanged)
+        return self._encoded(BytesTask(data, self._job(wanted)), wanted, workshop, unchanged)
 
     def _from_picture(self, picture: Picture, workshop: _Workshop) -> Future[_Ready | Skipped]:
         try:
             pixels = decoding.from_picture(picture.image, self._fit or FULL_SIZE)
         except decoding.Unreadable as fault:
             return _done(fault.skipped)
-        return self._encoded(PixelsTask(pixels), self._format or _INSTEAD, workshop)
+        format = self._format or _INSTEAD
+        return self._encoded(PixelsTask(pixels, self._job(format)), format, workshop)
+
+    def _job(self, format: Format) -> EncodeJob:
+        return EncodeJob(format, self._fit or FULL_SIZE)
 
     def _from_web(self, url: str, workshop: _Workshop) -> Future[_Ready | Skipped]:
         ready: Future[_Ready | Skipped] = Future()
@@ -269,8 +273,7 @@ class SaveImages:
             else:
                 ready.set_result(_Ready(made.data, format.extension))
 
-        job = EncodeJob(format, self._fit or FULL_SIZE)
-        workshop.engine(job).submit(task).add_done_callback(encoded)
+        workshop.engine().submit(task).add_done_callback(encoded)
         return ready
 
     def _is_whole(self, height: int, width: int) -> bool:
@@ -284,8 +287,8 @@ class _Workshop:
     def __init__(self, workers: int | None, reach: Reach | None) -> None:
         self._workers = workers
         self._reach = reach
-        self._engines: dict[EncodeJob, Engine] = {}
-        self._lock = threading.Lock()  # the thread of the downloads asks for engines, too
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()  # the thread of the downloads asks for the engine, too
         self._closed = False
         self._downloads: Downloads | None = None
 
@@ -297,23 +300,23 @@ class _Workshop:
             self._downloads.close()
         with self._lock:
             self._closed = True
-        for engine in self._engines.values():
-            engine.close()
+        if self._engine is not None:
+            self._engine.close()
 
     @property
     def capacity(self) -> int:
         """How many unfinished pictures keep all at work."""
         with self._lock:
-            return max((engine.capacity for engine in self._engines.values()), default=16)
+            return 16 if self._engine is None else self._engine.capacity
 
-    def engine(self, job: EncodeJob) -> Engine:
-        """Give the processes for a job."""
+    def engine(self) -> Engine:
+        """Give the processes; each picture's task says in which format it is encoded."""
         with self._lock:
             if self._closed:
                 raise RuntimeError("the run has ended")
-            if job not in self._engines:
-                self._engines[job] = Engine(job, workers=self._workers)
-            return self._engines[job]
+            if self._engine is None:
+                self._engine = Engine(EncodeJob(_INSTEAD), workers=self._workers)
+            return self._engine
 
     def downloads(self) -> Downloads:
         """Give what fetches pictures from the web."""

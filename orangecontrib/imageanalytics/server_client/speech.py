@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from orangecontrib.imageanalytics.engine import Job
+    from orangecontrib.imageanalytics.embedder import Job
     from orangecontrib.imageanalytics.server_client.retry import Failure
 
 

@@ -112,7 +112,7 @@ class ThumbnailJob:
     Attributes
     ----------
     fit : Within
-        For tasks that do not say it.
+        The thumbnail's size.
     """
 
     fit: Within = Within(256)  # noqa: RUF009 - it is frozen

@@ -235,14 +235,14 @@ class Thumbnails:
         if blob is not None:
             made.set_result(Thumbnail.from_blob(blob))
             return
-        self._decode(FileTask(file.path, Within(step)), step, made, file.path, begun)
+        self._decode(FileTask(file.path, ThumbnailJob(Within(step))), step, made, file.path, begun)
 
     def _from_bytes(self, data: bytes, step: int, made: Made) -> None:
         known = self._cache.blob(sources.content_hash(data), _fingerprint(step))
         if known is not None:
             _resolve(made, Thumbnail.from_blob(known))
         else:
-            self._decode(BytesTask(data, Within(step)), step, made)
+            self._decode(BytesTask(data, ThumbnailJob(Within(step))), step, made)
 
     def _from_web(self, url: str, step: int, made: Made) -> None:
         fingerprint = _fingerprint(step)
