@@ -24,6 +24,8 @@ _ABSOLUTE = re.compile(r"/|~[\\/]|\\\\|[a-z]:[\\/]", re.IGNORECASE)
 
 def is_relative(value: str) -> bool:
     """Tell whether a reference leaves open where it is: neither absolute path nor address."""
+    if value[:1] == "/":  # soon said, as it is asked of a hundred thousand paths at once
+        return False
     return not (_ADDRESS.match(value) or _ABSOLUTE.match(value))
 
 
@@ -46,10 +48,12 @@ def set_lost_apart(
     dict of int to Skipped
         What to say of those, by their number.
     """
+    if folder is not None:
+        return list(references), {}
     lost = {
         number: Skipped(Reason.NOT_FOUND, f"its folder is not known: {shown(reference)}")
         for number, reference in enumerate(references)
-        if reference is not None and folder is None and is_relative(reference)
+        if reference is not None and is_relative(reference)
     }
     return [None if number in lost else each for number, each in enumerate(references)], lost
 

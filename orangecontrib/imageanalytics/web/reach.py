@@ -58,7 +58,9 @@ def host_of(reference: str | None) -> str:
 
     The port is not part of it.
     """
-    if reference is None or not reference[:8].lower().startswith(("http://", "https://")):
+    if reference is None or reference[:1] not in "hH":
+        return ""
+    if not reference[:8].lower().startswith(("http://", "https://")):
         return ""
     try:
         return urlsplit(reference.replace("\\", "/")).hostname or ""

@@ -229,10 +229,11 @@ def file_name(reference: str | None) -> str:
     """Name a reference for people: its file."""
     if reference is None:
         return ""
-    if reference[:5].lower() == "data:":
-        return "embedded image"
-    if "://" in reference[:10] or reference[:5].lower() == "file:":
-        return unquote(urlsplit(reference).path.rsplit("/", 1)[-1]) or reference
+    if reference[:1] != "/":
+        if reference[:5].lower() == "data:":
+            return "embedded image"
+        if "://" in reference[:10] or reference[:5].lower() == "file:":
+            return unquote(urlsplit(reference).path.rsplit("/", 1)[-1]) or reference
     # of 100 000 names, pathlib makes 0.3 s, which the first images would wait for
     return reference.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
 
