@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from AnyQt.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt
-from AnyQt.QtGui import QColor, QImage, QMouseEvent, QWheelEvent
+from AnyQt.QtGui import QColor, QImage, QMouseEvent, QPalette, QWheelEvent
 from AnyQt.QtTest import QTest
 from AnyQt.QtWidgets import QApplication
 from orangewidget.tests.base import GuiTest
@@ -20,6 +20,7 @@ from orangecontrib.imageanalytics.outcome import Reason
 from orangecontrib.imageanalytics.widgets import images_loader
 from orangecontrib.imageanalytics.widgets.images_layout import Sections, Step, UniformGrid
 from orangecontrib.imageanalytics.widgets.images_view import ImagesView, Mark
+from tests.conftest import PHOTOS
 from tests.jobs import DiesAtStart
 from tests.widget_case import photo_paths, until
 
@@ -362,6 +363,27 @@ class TestDrawing(ViewTest):
         self.view.set_look(fills=True)
         colour = self.view.viewport().grab().toImage().pixelColor(corner)
         assert (colour.red() > 240, colour.blue() < 20) == (True, True)
+
+    def test_what_is_as_dark_or_light_as_the_ground_that_shines_through_is_seen(self):
+        paths = []
+        for name in ("black", "white", "red"):
+            drawing = Image.new("RGBA", (100, 100), (0, 0, 0, 0))
+            drawing.paste(name, (40, 40, 60, 60))
+            drawing.save(path := self.folder / f"{name}.png")
+            paths.append(str(path))
+        self.view.set_images([*paths, str(PHOTOS / "fruit" / "lemon.png")])
+        self.loaded()
+        for ground, plated in (("#232629", [0]), ("#ffffff", [1])):
+            palette = self.view.palette()
+            palette.setColor(QPalette.ColorRole.Base, QColor(ground))
+            self.view.setPalette(palette)
+            shot = self.view.viewport().grab().toImage()
+            corners = [self.place(position) - QPoint(40, 50) for position in range(4)]
+            assert [
+                position
+                for position, corner in enumerate(corners)
+                if shot.pixelColor(corner) != QColor(ground)
+            ] == plated
 
     def test_headings_stand_above_their_groups(self):
         self.blank(7)

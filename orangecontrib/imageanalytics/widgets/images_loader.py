@@ -15,12 +15,16 @@ import numpy as np
 from AnyQt.QtCore import QElapsedTimer, QObject, Qt, QTimer
 from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtGui import QImage, QPixmap
+from numpy.typing import NDArray
 
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
 from orangecontrib.imageanalytics.outcome import Skipped
 from orangecontrib.imageanalytics.thumbnails import Requests, Thumbnail, Thumbnails, step_for
 from orangecontrib.imageanalytics.web.reach import Reach
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
+
+#: How much red, green and blue count for how light a colour is (ITU-R BT.601).
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 #: Bytes of decoded thumbnails that a view keeps.
 MEMORY = 64 * 2**20
@@ -37,9 +41,9 @@ _shared: weakref.WeakSet[Loader]
 _thumbnails: Thumbnails | None = None
 
 
-def to_image(thumbnail: Thumbnail) -> QImage:
-    """Decode a thumbnail for drawing; in any thread."""
-    pixels = np.ascontiguousarray(thumbnail.pixels())
+def to_image(pixels: NDArray[np.uint8]) -> QImage:
+    """Make an image of pixels, uint8 [h, w, 3] or [h, w, 4], for drawing; in any thread."""
+    pixels = np.ascontiguousarray(pixels)
     height, width, channels = pixels.shape
     kind = QImage.Format.Format_RGB888 if channels == 3 else QImage.Format.Format_RGBA8888
     image = QImage(pixels.data, width, height, channels * width, kind)
@@ -49,11 +53,26 @@ def to_image(thumbnail: Thumbnail) -> QImage:
     return image.convertToFormat(drawn)  # a copy, as the array is gone after this
 
 
+def tone_of(pixels: NDArray[np.uint8]) -> float | None:
+    """Tell how light a picture with transparent parts is where it is not, from 0 to 1.
+
+    None means that it has none, or is wholly transparent: then the ground does not matter.
+    """
+    if pixels.shape[2] == 3:
+        return None
+    some = pixels[::2, ::2].astype(np.float32)
+    alpha = some[..., 3]
+    if not alpha.any():
+        return None
+    return float(np.average(some[..., :3] @ _LUMA, weights=alpha)) / 255
+
+
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A thumbnail, ready to be drawn, and what is known of its image."""
+    """A thumbnail, ready to be drawn, its tone, and what is known of its image."""
 
     image: QImage
+    tone: float | None
     facts: str
 
 
@@ -62,7 +81,8 @@ def to_drawing(thumbnail: Thumbnail) -> Drawing:
     facts = f"{thumbnail.width} × {thumbnail.height} pixels"
     if thumbnail.size:
         facts += f", {_in_words(thumbnail.size)}"
-    return Drawing(to_image(thumbnail), facts)
+    pixels = thumbnail.pixels()
+    return Drawing(to_image(pixels), tone_of(pixels), facts)
 
 
 def _in_words(size: int) -> str:
@@ -73,6 +93,7 @@ def _in_words(size: int) -> str:
 class _Kept:
     step: int
     pixmap: QPixmap
+    tone: float | None
     facts: str
 
     @property
@@ -119,6 +140,11 @@ class Loader(QObject):
             return None
         self._kept.move_to_end(key)
         return kept.pixmap, max(kept.pixmap.width(), kept.pixmap.height()) < kept.step
+
+    def tone(self, key: Hashable) -> float | None:
+        """How light an image with transparent parts is; see `tone_of`."""
+        kept = self._kept.get(key)
+        return None if kept is None else kept.tone
 
     def facts(self, key: Hashable) -> str:
         """What is known of an image besides its pixels, in words."""
@@ -190,7 +216,8 @@ class Loader(QObject):
             if isinstance(result, Skipped):
                 self.skipped.emit(key, result)
             else:
-                self._keep(key, _Kept(step, QPixmap.fromImage(result.image), result.facts))
+                pixmap = QPixmap.fromImage(result.image)
+                self._keep(key, _Kept(step, pixmap, result.tone, result.facts))
             keys.append(key)
         if keys:
             self.received.emit(keys)

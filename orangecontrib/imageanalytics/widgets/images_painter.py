@@ -31,6 +31,12 @@ _DIMMED = 0.25
 #: How much of its cell the symbol for a picture that cannot be seen takes.
 _SYMBOL = 0.28
 
+#: What is drawn beneath a picture with transparent parts that would not be seen on the theme's
+#: ground: black lettering in a dark theme, white in a light one.
+_LIGHT_PLATE, _DARK_PLATE = QColor(200, 200, 200), QColor(110, 110, 110)
+#: How near to black or white such pictures are.
+_VANISHES = 0.12
+
 # As numbers: PyQt takes 5 µs to make one of a flag, and there are several for each cell.
 _CENTRE = int(Qt.AlignmentFlag.AlignCenter)
 _TOP = int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
@@ -93,6 +99,8 @@ class Shown:
         The thumbnail, if it is there; an image where it is not drawn in the window's thread.
     is_whole : bool
         Whether the thumbnail is as large as the image itself, and is not to be enlarged.
+    tone : float, optional
+        How light it is, from 0 to 1, if parts of it are transparent.
     failure : Skipped, optional
         Why there is no picture.
     selected, current : bool
@@ -103,6 +111,7 @@ class Shown:
     mark: Mark
     pixmap: QPixmap | QImage | None
     is_whole: bool
+    tone: float | None
     failure: Skipped | None
     selected: bool
     current: bool
@@ -133,6 +142,9 @@ class CellPainter:
         self._highlight = palette.color(group, QPalette.ColorRole.Highlight)
         self._badge = palette.color(QPalette.ColorRole.Highlight)
         self._text = palette.color(QPalette.ColorRole.Text)
+        ground = palette.color(QPalette.ColorRole.Base)
+        self._is_dark = ground.lightnessF() < 0.5
+        self._plate = _LIGHT_PLATE if self._is_dark else _DARK_PLATE
         self._symbol = _fainter(self._text, 140)
         self._placeholder = QBrush(_fainter(self._text, 18))
         self._title_pens, self._caption_pens = (
@@ -157,7 +169,7 @@ class CellPainter:
         if shown.mark.dimmed:
             painter.setOpacity(_DIMMED)
         if shown.pixmap is not None:
-            seen = self._paint_picture(square, shown.pixmap, shown.is_whole)
+            seen = self._paint_picture(square, shown.pixmap, shown)
         elif shown.failure is not None:
             self._paint_failure(square, shown.failure)
         else:
@@ -171,15 +183,21 @@ class CellPainter:
             painter.setPen(QPen(self._text, 1, Qt.PenStyle.DotLine))
             painter.drawRoundedRect(cell.adjusted(1, 1, -2, -2), _ROUND, _ROUND)
 
-    def _paint_picture(self, square: QRect, pixmap: QPixmap | QImage, is_whole: bool) -> QRect:
+    def _paint_picture(self, square: QRect, pixmap: QPixmap | QImage, shown: Shown) -> QRect:
+        seen, part = square, pixmap.rect()
         if self._look.fills:
             side = min(pixmap.width(), pixmap.height())
             part = QRect((pixmap.width() - side) // 2, (pixmap.height() - side) // 2, side, side)
-            self._draw(square, pixmap, part)
-            return square
-        target = fitted(pixmap.size(), square, enlarge=not is_whole)
-        self._draw(target, pixmap, pixmap.rect())
-        return target
+        else:
+            seen = fitted(pixmap.size(), square, enlarge=not shown.is_whole)
+        if shown.tone is not None and self._would_vanish(shown.tone):
+            self._painter.fillRect(seen, self._plate)
+        self._draw(seen, pixmap, part)
+        return seen
+
+    def _would_vanish(self, tone: float) -> bool:
+        """Whether a picture is as dark, or as light, as the ground that shines through it."""
+        return tone < _VANISHES if self._is_dark else tone > 1 - _VANISHES
 
     def _draw(self, target: QRect, picture: QPixmap | QImage, part: QRect) -> None:
         if isinstance(picture, QImage):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from orangecontrib.imageanalytics.outcome import Skipped
 from orangecontrib.imageanalytics.thumbnails import Thumbnail, Thumbnails, step_for
 from orangecontrib.imageanalytics.widgets.images_layout import Layout
-from orangecontrib.imageanalytics.widgets.images_loader import to_image
+from orangecontrib.imageanalytics.widgets.images_loader import to_image, tone_of
 from orangecontrib.imageanalytics.widgets.images_model import Mark
 from orangecontrib.imageanalytics.widgets.images_painter import CellPainter, Look, Shown
 from orangecontrib.imageanalytics.widgets.images_view import ImagesView
@@ -192,17 +192,17 @@ def _seen(
 
 def _shown(sheet: Sheet, position: int, picture: Thumbnail | Skipped, pixels: int) -> Shown:
     row = int(sheet.order[position])
-    image, is_whole, failure = None, False, None
+    image, is_whole, tone, failure = None, False, None, None
     if isinstance(picture, Skipped):
         failure = picture
     else:
-        image = to_image(picture)
+        decoded = picture.pixels()
+        image, tone = to_image(decoded), tone_of(decoded)
         is_whole = max(image.width(), image.height()) < step_for(pixels)
         image = _no_larger(image, pixels, fills=sheet.look.fills)
     selected = bool(sheet.selected[position])
-    return Shown(
-        sheet.titles[row], sheet.marks(row), image, is_whole, failure, selected, current=False
-    )
+    title, mark = sheet.titles[row], sheet.marks(row)
+    return Shown(title, mark, image, is_whole, tone, failure, selected, current=False)
 
 
 def _no_larger(image: QImage, pixels: int, *, fills: bool) -> QImage:

@@ -274,6 +274,7 @@ class ImagesView(Selection):
             self.images.mark(row),
             pixmap,
             is_whole,
+            self.loader.tone(row),
             self.images.failures.get(row),
             selected,
             current,
