@@ -366,6 +366,8 @@ def _column(domain: Domain, col: str | Variable) -> Variable:
 
 
 def _reference(value: object, full: Callable[[str], str]) -> str | None:
+    if type(value) is str and value[:1] == "/":  # whole already; soon said of 100 000 paths
+        return value
     if value is None or value != value:
         return None
     text = str(value)
