@@ -171,11 +171,23 @@ def test_vectors_are_plain_little_endian_floats_in_the_file(folder):
 # Files
 
 
+def remember(
+    cache: Cache, path: str, stat: os.stat_result, content: bytes, read_after: float | None = None
+) -> None:
+    cache.add_blob(content, 0, "model", "itself", content)
+    cache.remember_file(path, stat, content, read_after=read_after)
+
+
+def known(cache: Cache, path: str, stat: os.stat_result) -> bytes | None:
+    """What a file is known to hold."""
+    return cache.blob_of_file(path, stat, "itself")
+
+
 def test_a_file_that_did_not_change_is_known(cache, photo):
     add(cache, range(1))
-    cache.remember_file(str(photo), photo.stat(), content(0), read_after=later())
+    remember(cache, str(photo), photo.stat(), content(0), read_after=later())
     for _ in ("in memory", "on the disk"):
-        assert cache.content_of_file(str(photo), photo.stat()) == content(0)
+        assert known(cache, str(photo), photo.stat()) == content(0)
         found = cache.vector_of_file(str(photo), photo.stat(), "model-1", 1000)
         np.testing.assert_array_equal(found, vector(0))
         assert cache.vector_of_file(str(photo), photo.stat(), "model-2", 1000) is None
@@ -184,7 +196,7 @@ def test_a_file_that_did_not_change_is_known(cache, photo):
 
 
 def test_a_file_on_the_disk_finds_a_vector_that_still_waits_in_memory(cache, photo):
-    cache.remember_file(str(photo), photo.stat(), content(0), read_after=later())
+    remember(cache, str(photo), photo.stat(), content(0), read_after=later())
     cache.flush()
     add(cache, range(1))
     assert cache.vector_of_file(str(photo), photo.stat(), "model-1") is not None
@@ -214,65 +226,65 @@ def replace_by_another(path: Path) -> None:
 @pytest.mark.parametrize("written", [False, True], ids=["in memory", "on the disk"])
 def test_a_changed_file_is_noticed(cache, photo, change, written):
     add(cache, range(1))
-    cache.remember_file(str(photo), photo.stat(), content(0), read_after=later())
+    remember(cache, str(photo), photo.stat(), content(0), read_after=later())
     if written:
         cache.flush()
     change(photo)
-    assert cache.content_of_file(str(photo), photo.stat()) is None
+    assert known(cache, str(photo), photo.stat()) is None
     assert cache.vector_of_file(str(photo), photo.stat(), "model-1") is None
-    cache.remember_file(str(photo), photo.stat(), content(1), read_after=later())
-    assert cache.content_of_file(str(photo), photo.stat()) == content(1)
+    remember(cache, str(photo), photo.stat(), content(1), read_after=later())
+    assert known(cache, str(photo), photo.stat()) == content(1)
     cache.flush()
-    assert cache.content_of_file(str(photo), photo.stat()) == content(1)
+    assert known(cache, str(photo), photo.stat()) == content(1)
 
 
 def test_a_file_read_within_two_seconds_of_its_change_is_not_trusted(cache, photo):
     changed = max(photo.stat().st_mtime, photo.stat().st_ctime)
-    cache.remember_file(str(photo), photo.stat(), content(0), read_after=changed + 1.9)
-    assert cache.content_of_file(str(photo), photo.stat()) is None
-    cache.remember_file(str(photo), photo.stat(), content(0), read_after=changed + 2.1)
-    assert cache.content_of_file(str(photo), photo.stat()) == content(0)
+    remember(cache, str(photo), photo.stat(), content(0), read_after=changed + 1.9)
+    assert known(cache, str(photo), photo.stat()) is None
+    remember(cache, str(photo), photo.stat(), content(0), read_after=changed + 2.1)
+    assert known(cache, str(photo), photo.stat()) == content(0)
 
 
 def test_a_file_with_a_time_that_is_yet_to_come_is_not_trusted(cache, photo):
     os.utime(photo, (later(3600), later(3600)))
-    cache.remember_file(str(photo), photo.stat(), content(0), read_after=later())
-    assert cache.content_of_file(str(photo), photo.stat()) is None
+    remember(cache, str(photo), photo.stat(), content(0), read_after=later())
+    assert known(cache, str(photo), photo.stat()) is None
 
 
 def test_without_a_moment_of_reading_a_file_is_trusted_if_it_is_older_than_the_cache(cache, photo):
     old = Path(sys.executable)
-    cache.remember_file(str(old), old.stat(), content(0))
-    assert cache.content_of_file(str(old), old.stat()) == content(0)
-    cache.remember_file(str(photo), photo.stat(), content(1))
-    assert cache.content_of_file(str(photo), photo.stat()) is None
+    remember(cache, str(old), old.stat(), content(0))
+    assert known(cache, str(old), old.stat()) == content(0)
+    remember(cache, str(photo), photo.stat(), content(1))
+    assert known(cache, str(photo), photo.stat()) is None
 
 
 @pytest.mark.parametrize("name", ["père\n☃ 🦆.jpg", b"\xff\xfe.jpg", "quote'\".jpg"])
 def test_any_name_of_a_file_can_be_remembered(cache, photo, name):
     path = str(photo.parent / os.fsdecode(name))
-    cache.remember_file(path, photo.stat(), content(0), read_after=later())
+    remember(cache, path, photo.stat(), content(0), read_after=later())
     for _ in ("in memory", "on the disk"):
-        assert cache.content_of_file(path, photo.stat()) == content(0)
-        assert cache.content_of_file(path + "x", photo.stat()) is None
+        assert known(cache, path, photo.stat()) == content(0)
+        assert known(cache, path + "x", photo.stat()) is None
         cache.flush()
 
 
 def test_a_relative_path_is_that_file_in_the_current_folder(cache, photo, monkeypatch):
     monkeypatch.chdir(photo.parent)
-    cache.remember_file(photo.name, photo.stat(), content(0), read_after=later())
-    assert cache.content_of_file(str(photo), photo.stat()) == content(0)
+    remember(cache, photo.name, photo.stat(), content(0), read_after=later())
+    assert known(cache, str(photo), photo.stat()) == content(0)
     monkeypatch.chdir("/")
-    assert cache.content_of_file(photo.name, photo.stat()) is None
+    assert known(cache, photo.name, photo.stat()) is None
 
 
 def test_times_and_inodes_beyond_64_bits_are_remembered_too(cache):
     stat = SimpleNamespace(
         st_size=2**63, st_mtime_ns=-(10**30), st_ctime_ns=-(10**18), st_ino=2**128 - 1
     )
-    cache.remember_file("/of another system", stat, content(0))
+    remember(cache, "/of another system", stat, content(0))
     cache.flush()
-    assert cache.content_of_file("/of another system", stat) == content(0)
+    assert known(cache, "/of another system", stat) == content(0)
 
 
 def test_names_of_files_and_addresses_are_not_in_the_cache(folder, photo):
@@ -324,9 +336,11 @@ def test_sizes_are_told_and_vectors_dropped_by_model(cache, photo):
     assert cache.sizes() == {"b": (15, 15_000)}
     assert kept(cache, range(20), "a") == []
     assert kept(cache, range(20), "b") == list(range(5, 20))
-    assert cache.content_of_file(str(photo), photo.stat()) is None  # nothing known of it is left
     assert cache.web("https://example.org") is not None  # the other model has its vector
     assert cache.clear("no such model") == 0
+    add(cache, range(1), "c")  # the image again, of whose file nothing was left
+    assert cache.vector_of_file(str(photo), photo.stat(), "c-1") is None
+    assert cache.clear("c") == 1
     assert cache.clear() == 15
     assert cache.sizes() == {}
     assert cache.web("https://example.org") is None
@@ -383,12 +397,12 @@ def test_files_and_addresses_not_used_for_as_long_are_dropped_with_them(folder, 
             cache.remember_web(WebRow(url, None, None, None, content(0)))
         cache.flush()
         now += 2 * DAY
-        assert cache.content_of_file("/used.jpg", photo.stat()) is not None
+        assert cache.vector_of_file("/used.jpg", photo.stat(), "model-1") is not None
         assert cache.web("used") is not None
         add(cache, range(100, 400))
         cache.flush()
-        assert cache.content_of_file(str(photo), photo.stat()) is None
-        assert cache.content_of_file("/used.jpg", photo.stat()) is not None
+        assert cache.vector_of_file(str(photo), photo.stat(), "model-1") is None
+        assert cache.vector_of_file("/used.jpg", photo.stat(), "model-1") is not None
         assert cache.web("old") is None
         assert cache.web("used") is not None
 
@@ -465,7 +479,7 @@ def test_a_cache_that_is_not_enabled_remembers_nothing_and_touches_nothing(folde
         cache.remember_file(str(photo), photo.stat(), content(0), read_after=later())
         cache.remember_web(WebRow("https://example.org", None, None, None, content(0)))
         assert cache.vector(content(0), "model-1") is None
-        assert cache.content_of_file(str(photo), photo.stat()) is None
+        assert cache.vector_of_file(str(photo), photo.stat(), "model-1") is None
         assert cache.web("https://example.org") is None
         assert cache.clear() == 0
         assert cache.sizes() == {}

@@ -21,7 +21,6 @@ from orangecontrib.imageanalytics.cache.keys import (
     url_digest,
 )
 from orangecontrib.imageanalytics.cache.tables import (
-    FILE,
     FILE_AND_VECTOR,
     SIZE,
     VECTOR,
@@ -133,7 +132,16 @@ class Blobs:
     def blob_of_file(self, path: str, stat: os.stat_result, fingerprint: str) -> bytes | None:
         """Return what was made of a file, or None if the file or its blob is not known.
 
-        As `content_of_file` and then `blob`, in one query.
+        As if its content's hash were looked up and then its `blob`, in one query.
+
+        Parameters
+        ----------
+        path : str
+            Relative paths are taken from the current folder.
+        stat : os.stat_result
+            The file's size, times of change and inode now.
+        fingerprint : str
+            See `blob`.
         """
         digest, state = path_digest(path), file_state(stat)
         content = self._new_content(digest, state)
@@ -147,25 +155,6 @@ class Blobs:
                 if (blob := self._whole(content, fingerprint, row)) is not None:
                     return blob
         return None if content is None else self.blob(content, fingerprint)
-
-    def content_of_file(self, path: str, stat: os.stat_result) -> bytes | None:
-        """Return the content hash of a file, if it is known in this very state.
-
-        Parameters
-        ----------
-        path : str
-            Relative paths are taken from the current folder.
-        stat : os.stat_result
-            The file's size, times of change and inode now.
-        """
-        digest, state = path_digest(path), file_state(stat)
-        content = self._new_content(digest, state)
-        if content is None:
-            for found, crc, used in self._disk.rows(FILE, (digest, state)):
-                if checksum(digest, state, found) == crc:
-                    self._note_use("files", digest, used)
-                    return found
-        return content
 
     def knows_size(self, size: int) -> bool:
         """Tell whether any image of this many bytes is known.
