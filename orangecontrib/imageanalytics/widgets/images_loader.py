@@ -26,6 +26,9 @@ from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 #: How much red, green and blue count for how light a colour is (ITU-R BT.601).
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
+#: Pixels of a side that are looked at to tell how light a picture is.
+_LOOKED_AT = 256
+
 #: Bytes of decoded thumbnails that a view keeps.
 MEMORY = 64 * 2**20
 #: Name of the thread that ends the processes.
@@ -60,7 +63,8 @@ def tone_of(pixels: NDArray[np.uint8]) -> float | None:
     """
     if pixels.shape[2] == 3:
         return None
-    some = pixels[::2, ::2].astype(np.float32)
+    step = 1 + max(pixels.shape) // _LOOKED_AT
+    some = pixels[::step, ::step].astype(np.float32)
     alpha = some[..., 3]
     if not alpha.any():
         return None
@@ -191,6 +195,8 @@ class Loader(QObject):
     def close(self) -> None:
         """Want nothing any more, for good; the processes end with the last loader."""
         self._closed = True
+        self._taking.stop()
+        self._came.clear()
         if self._requests is not None:
             self._requests.close()
             self._requests = None
