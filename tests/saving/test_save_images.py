@@ -17,7 +17,7 @@ from threading import Barrier
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from orangecontrib.imageanalytics.decoding.fit import Squash, Within
 from orangecontrib.imageanalytics.engine import Engine
@@ -176,6 +176,19 @@ class TestNothingIsLost:
         assert files(tmp_path / "to") == ["a.b (2).jpg", "a.b.jpg"]
         assert Path(saved.path).read_bytes() == photo.read_bytes()
 
+    def test_a_name_that_was_taken_without_links_is_given_back(self, photo, tmp_path, monkeypatch):
+        def refused(*_: object) -> None:
+            raise OSError(errno.EIO, "refused")
+
+        def no_links(*_: object) -> None:
+            raise OSError(errno.ENOTSUP, "not supported")
+
+        monkeypatch.setattr(os, "link", no_links)
+        monkeypatch.setattr(Path, "replace", refused)
+        with pytest.raises(FolderError):
+            SaveImages(tmp_path / "to")([photo])
+        assert files(tmp_path / "to") == []
+
 
 class TestFormats:
     @pytest.mark.parametrize("key", FORMATS)
@@ -248,6 +261,16 @@ class TestSources:
         ]
         assert files(tmp_path / "to") == ["a.b.png"]
 
+    def test_what_only_begins_like_a_picture_is_not_copied(self, photo, tmp_path):
+        (tmp_path / "notes.jpg").write_text("BMW 320, first registered in 1984")
+        raw = tmp_path / "raw.dng"
+        version = TiffImagePlugin.ImageFileDirectory_v2()
+        version[50706] = b"\1\4\0\0"
+        Image.new("RGB", (8, 8)).save(raw, "TIFF", tiffinfo=version)
+        outcomes = SaveImages(tmp_path / "to")([tmp_path / "notes.jpg", raw, photo])
+        assert [one.reason for one in outcomes[:2]] == [Reason.NOT_AN_IMAGE, Reason.UNSUPPORTED]
+        assert files(tmp_path / "to") == ["a.b.jpg"]
+
     @pytest.mark.parametrize("format", [key for key, one in FORMATS.items() if one.longest])
     def test_what_a_format_cannot_hold_is_skipped_and_the_rest_is_there(self, format, tmp_path):
         long = np.zeros((1, FORMATS[format].longest + 1, 3), np.uint8)
@@ -271,6 +294,10 @@ class TestSources:
             "cats", "_.._.._outside", "_CON", "a_b_c", "", "dots",
         }  # fmt: skip
         assert not (tmp_path.parent / "outside").exists()
+
+    def test_classes_with_alike_names_stay_apart(self, photo, photos, tmp_path):
+        SaveImages(tmp_path / "to")([photo, photos[0]], ["<5", ">5"])
+        assert len({Path(name).parent for name in files(tmp_path / "to")}) == 2
 
     def test_images_beside_folders_are_saved_beside_folders(self, photo, tmp_path):
         for place in ("from/lemon.png", "from/fruit/lemon.png"):

@@ -67,6 +67,11 @@ def read_header(path: str) -> Header | Skipped:
         return Skipped(Reason.NOT_READABLE, error.strerror or str(error))
 
 
+def header_of(data: bytes) -> Header | Skipped:
+    """Read the header of an image file's bytes; see `read_header`."""
+    return _header(io.BytesIO(data), data[:_BEGINNING], "", len(data))
+
+
 def _header(file: IO[bytes], beginning: bytes, suffix: str, size: int) -> Header | Skipped:
     if problem := formats.not_decoded(beginning):
         return problem

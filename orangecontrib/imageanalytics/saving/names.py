@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from itertools import count
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["numbered", "safe_name", "stem_of"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["folder_names", "numbered", "safe_name", "stem_of"]
 
 #: What Windows takes in no name (learn.microsoft.com, "Naming Files, Paths, and Namespaces");
 #: of it, other systems refuse only the slash and the zero. Lone surrogates cannot be encoded.
@@ -16,7 +21,7 @@ _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)")
 #: Bytes in UTF-8 that a name may have, its number and extension included: 255 nearly everywhere.
 _LONGEST = 200
-_WEB = ("http", "https")
+_ADDRESSES = ("http", "https", "file")
 _LONGEST_EXTENSION = 10
 
 
@@ -41,6 +46,36 @@ def safe_name(text: str) -> str:
     return name
 
 
+def folder_names(texts: Iterable[str]) -> dict[str, str]:
+    """Make names of folders, one for each text, on every system.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        Classes of the data, for instance.
+
+    Returns
+    -------
+    dict of str to str
+        The safe name of each text. Where it is that of another text, or differs from it only in
+        what some systems do not tell apart (capitals, how accents are composed), a number is added.
+    """
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    # Texts that are names as they are keep them, whatever others become.
+    for text in sorted(set(texts), key=lambda text: (safe_name(text) != text, text)):
+        name = safe_name(text)
+        unique = (numbered(name, "", number) for number in count(1))
+        names[text] = next(each for each in unique if _compared(each) not in taken)
+        taken.add(_compared(names[text]))
+    return names
+
+
+def _compared(name: str) -> str:
+    """Give a name as the strictest system compares it."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
 def stem_of(reference: Any, number: int) -> str:
     """Give the name, without extension, that a picture is saved under.
 
@@ -54,18 +89,25 @@ def stem_of(reference: Any, number: int) -> str:
     text = reference if isinstance(reference, str) else ""
     if hasattr(reference, "__fspath__"):
         text = str(reference)
-    if text.partition(":")[0].lower() in _WEB:
-        last = unquote(PurePosixPath(urlsplit(text).path).name)
-    elif text.lower().startswith("data:"):
+    scheme = text.partition(":")[0].lower()
+    if scheme in _ADDRESSES:
+        last = _last_part(text)
+    elif scheme == "data":
         last = ""
-    elif text.lower().startswith("file:"):
-        last = unquote(PurePosixPath(urlsplit(text).path).name)
     else:  # Windows takes both slashes; elsewhere a backslash is a letter, but in no safe name
         last = PureWindowsPath(text).name
     stem, dot, extension = last.rpartition(".")
     if not dot or not stem or len(extension) > _LONGEST_EXTENSION:
         stem = last
     return safe_name(stem) if stem else f"image {number}"
+
+
+def _last_part(address: str) -> str:
+    try:
+        path = urlsplit(address).path
+    except ValueError:  # an address that is none, such as "http://["
+        return ""
+    return unquote(PurePosixPath(path).name)
 
 
 def numbered(stem: str, extension: str, number: int) -> str:

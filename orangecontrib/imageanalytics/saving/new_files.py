@@ -190,7 +190,13 @@ def _taken_and_replaced(part: Path, path: Path) -> bool:
         os.close(os.open(path, _NEW, 0o666))
     except FileExistsError:
         return False
-    part.replace(path)
+    try:
+        part.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            if path.stat().st_size == 0:  # nobody has written into it since
+                path.unlink()
+        raise
     return True
 
 

@@ -14,6 +14,7 @@ from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.decoding import formats
 from orangecontrib.imageanalytics.decoding import pixels as decoding
 from orangecontrib.imageanalytics.decoding.fit import Fit, Within
+from orangecontrib.imageanalytics.decoding.header import header_of
 from orangecontrib.imageanalytics.embedder import BytesTask, PixelsTask
 from orangecontrib.imageanalytics.engine import Engine
 from orangecontrib.imageanalytics.outcome import Reason, Skipped
@@ -24,7 +25,7 @@ from orangecontrib.imageanalytics.saving.encoding import (
     EncodeJob,
     Format,
 )
-from orangecontrib.imageanalytics.saving.names import safe_name, stem_of
+from orangecontrib.imageanalytics.saving.names import folder_names, stem_of
 from orangecontrib.imageanalytics.saving.new_files import NewFiles, Saved
 from orangecontrib.imageanalytics.sources import Content, LocalFile, Picture, Web
 
@@ -44,7 +45,7 @@ _INSTEAD = FORMATS["png"]
 #: What names of copied files end in, where that is not the kind's name.
 _OTHERS = {"JPEG2000": ".jp2"}
 #: Subfolders that are none; the dot is the category of images beside folders of images.
-_THE_FOLDER_ITSELF = ("", ".")
+_THE_FOLDER_ITSELF = frozenset({"", "."})
 _BY_SIGNATURE = {name: format for format in FORMATS.values() for name in format.signatures}
 
 
@@ -170,15 +171,16 @@ class SaveImages:
             In the order of the references. Leaving the loop early ends the run.
         """
         files = NewFiles(self._folder)
+        named = set(subfolders or ()) - _THE_FOLDER_ITSELF
+        folders = folder_names(named) | dict.fromkeys(_THE_FOLDER_ITSELF, "")
         waiting: deque[_Waiting] = deque()
         with _Workshop(self._workers, self._reach) as workshop:
             for number, reference in enumerate(references, 1):
                 tick()
-                subfolder = subfolders[number - 1] if subfolders else ""
                 waiting.append(
                     _Waiting(
                         stem_of(reference, number),
-                        "" if subfolder in _THE_FOLDER_ITSELF else safe_name(subfolder),
+                        folders[subfolders[number - 1]] if subfolders else "",
                         *self._begin(reference, workshop),
                     )
                 )
@@ -220,6 +222,8 @@ class SaveImages:
         wanted = self._format or own or _INSTEAD
         as_it_was = _Ready(data, wanted.extension, times)
         if self._fit is None and (wanted is own or (name and self._format is None)):
+            if isinstance(problem := header_of(data), Skipped):
+                return _done(problem)
             extension = wanted.extension if own else _OTHERS.get(name, f".{name.lower()}")
             return _done(replace(as_it_was, extension=extension))
         unchanged = as_it_was if wanted is own and isinstance(self._fit, Within) else None
