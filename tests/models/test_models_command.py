@@ -51,6 +51,13 @@ class TestCommands:
         assert to_download < said.out.index("small-model") < server < said.out.index("painters")
         assert "bad.onnx" in said.err
 
+    def test_a_long_name_is_apart_from_the_title(self, capsys):
+        name = "a-name-of-more-than-twenty-letters"
+        write_model(models.default_folder() / f"{name}.onnx")
+        assert main(["models", "list"]) == 0
+        (line,) = (one for one in capsys.readouterr().out.splitlines() if name in one)
+        assert line.split()[:2] == [name, name]
+
     def test_one_is_downloaded_and_removed(self, model, capsys):
         assert main(["models", "get", "small-model"]) == 0
         file = models.get("small-model").weights

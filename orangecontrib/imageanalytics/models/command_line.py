@@ -118,7 +118,7 @@ def _list(options: argparse.Namespace) -> int:
         if listed:
             print(f"{section}:")
         for model in listed:
-            print(f"  {model.id:22}{model.title:30}{model.dimension:>6} numbers  {_about(model)}")
+            print(f"  {model.id:21} {model.title:29} {model.dimension:>6} numbers  {_about(model)}")
     for problem in found.problems:
         print(f"warning: {problem.message}", file=sys.stderr)
     return 0
