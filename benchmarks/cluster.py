@@ -68,14 +68,14 @@ def measure(scope: Scope) -> list[Figure]:
     with LocalCluster(n_workers=_WORKERS, threads_per_worker=1, dashboard_address=":0") as cluster:
         wire = Wire(cluster.scheduler_address)
         with Client(wire.address) as client:
+            in_batch = _batch(client, scope)  # first: whole files leave much memory behind
             figures = list(
                 itertools.chain.from_iterable(
                     _photos(client, wire, megapixels, paths, scope)
                     for megapixels, paths, _ in photos.of_each_size("cluster", _counts(scope))
                 )
             )
-            figures += _batch(client, scope)
-    return figures
+    return figures + in_batch
 
 
 def _counts(scope: Scope) -> dict[float, int]:

@@ -17,6 +17,7 @@ from benchmarks import photos
 from benchmarks.figure import Figure
 from benchmarks.program import Scope, environment, run, say
 from benchmarks.timing import in_turns
+from orangecontrib.imageanalytics.decoding.fit import Squash
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +54,7 @@ _END = "print(time.time() - begun)"
 class Nothing:
     """A job that computes nothing: what a worker costs without a model."""
 
-    size: tuple[int, int] = (227, 227)
+    fit: Squash = Squash(227, 227)  # noqa: RUF009 (it is frozen)
 
     def prepare(self) -> None:
         """There is nothing to prepare."""
