@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,6 +34,14 @@ def model(hub, tmp_path, monkeypatch):
     model = downloadable(content)
     monkeypatch.setitem(MODELS, model.id, model)
     return model
+
+
+def own_config(name: str, said: dict) -> Path:
+    """Put a JSON file among the user's models."""
+    config = models.default_folder() / f"{name}.json"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(json.dumps(said))
+    return config
 
 
 def usage_error(*arguments: object) -> int:
@@ -180,6 +189,44 @@ class TestAdd:
         assert main(["models", "add", str(path)]) == 0
         assert main(["models", "add", str(path)]) == 1
         assert "is there already" in capsys.readouterr().err
+
+    def test_a_config_that_lies_where_it_belongs_is_used_and_stays(self, tmp_path, capsys):
+        path = write_model(tmp_path / "mine.onnx")
+        config = own_config("colours", {"title": "Notes"})
+        arguments = ["models", "add", str(path), "--name", "colours", "--config", str(config)]
+        assert main(arguments) == 0, capsys.readouterr().err
+        assert models.get("colours").title == "Notes"
+        assert json.loads(config.read_text()) == {"title": "Notes"}
+
+    def test_a_config_of_the_user_is_not_overwritten_by_another(self, tmp_path, capsys):
+        path = write_model(tmp_path / "mine.onnx")
+        path.with_suffix(".json").write_text(json.dumps({"title": "Another"}))
+        config = own_config("mine", {"title": "Notes"})
+        assert main(["models", "add", str(path)]) == 1
+        assert f"{config} is there already" in capsys.readouterr().err
+        assert json.loads(config.read_text()) == {"title": "Notes"}
+        assert list(models.default_folder().iterdir()) == [config]
+
+    def test_what_fails_takes_away_only_what_it_has_written(self, tmp_path, capsys):
+        path = write_model(tmp_path / "mine.onnx")
+        config = own_config("mine", {"output": "nothing"})
+        assert main(["models", "add", str(path), "--config", str(config)]) == 1
+        assert "has no output" in capsys.readouterr().err
+        assert list(models.default_folder().iterdir()) == [config]
+
+    @pytest.mark.parametrize("name", ["mine.onnx", "mine.json"])
+    def test_nothing_is_written_through_a_link_that_leads_nowhere(self, tmp_path, name, capsys):
+        path = write_model(tmp_path / "mine.onnx")
+        path.with_suffix(".json").write_text("{}")
+        link = own_config("other", {}).with_name(name)
+        try:
+            link.symlink_to(tmp_path / "elsewhere")
+        except OSError:
+            pytest.skip("this account may not make links")
+        assert main(["models", "add", str(path)]) == 1
+        assert f"{link} is there already" in capsys.readouterr().err
+        assert not (tmp_path / "elsewhere").exists()
+        assert link.is_symlink()
 
     @pytest.mark.parametrize(
         ("source", "message"),

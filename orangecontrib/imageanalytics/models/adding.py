@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,7 +121,7 @@ def _destination(place: Path, name: str) -> Path:
             f"{name!r} is the name of a model of the catalogue. Choose another with --name."
         )
     destination = place / f"{name}.onnx"
-    if destination.exists():
+    if os.path.lexists(destination):  # a link that leads nowhere, too
         raise ModelFileError(
             f"{destination} is there already. Take it away, or choose another name with --name."
         )
@@ -156,19 +157,32 @@ def _copied(files: ModelFiles, destination: Path, config: Path | None) -> Model:
         )
     beside = config or config_path(files.path)
     copies = [(files.path, destination)]
-    if beside.is_file():
+    if beside.is_file() and not _is_in_place(beside, config_path(destination)):
         copies.append((beside, config_path(destination)))
     try:
-        for original, copy in copies:
-            shutil.copyfile(original, copy)
-        return user_models.describe(destination)
-    except (OSError, ModelFileError) as error:
-        for _, copy in copies:
-            copy.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            reason = error.strerror or error
-            raise ModelFileError(f"{destination} cannot be written: {reason}.") from error
-        raise
+        with ExitStack() as undoing:
+            for original, copy in copies:
+                with original.open("rb") as content, copy.open("xb") as written:
+                    undoing.callback(copy.unlink, missing_ok=True)
+                    shutil.copyfileobj(content, written)
+            model = user_models.describe(destination)
+            undoing.pop_all()
+            return model
+    except OSError as error:
+        reason = error.strerror or error
+        raise ModelFileError(f"{destination} cannot be written: {reason}.") from error
+
+
+def _is_in_place(config: Path, place: Path) -> bool:
+    """Whether a config lies where it is to go; another one that lies there is the user's."""
+    if not os.path.lexists(place):
+        return False
+    if place.exists() and place.samefile(config):
+        return True
+    raise ModelFileError(
+        f"{place} is there already, and is not {config}. Take it away, or choose another name "
+        "with --name."
+    )
 
 
 def _made(
