@@ -31,6 +31,7 @@ from orangecontrib.imageanalytics.batch import (
     command_line,
     inputs,
 )
+from orangecontrib.imageanalytics.batch import shard as one_shard
 from orangecontrib.imageanalytics.batch.dataset import KEY, PASSING
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 from orangecontrib.imageanalytics.outcome import EmbeddingError, Reason
@@ -177,6 +178,27 @@ def test_vectors_of_another_model_are_not_mixed_in(photos, pattern):
     other = replace(pattern, said=Summary("mean", "mean 2", 3))
     with pytest.raises(EmbeddingError, match="Name another folder"):
         Run(names(photos), other, 8).here()
+
+
+@pytest.mark.parametrize("when", ["before its images are read", "while they are embedded"])
+def test_two_programs_that_begin_at_once_do_not_mix_two_models(photos, pattern, when, monkeypatch):
+    monkeypatch.setattr(one_shard, "_NEWS", 0.0)
+    given = names(photos)
+    other = replace(pattern, said=Summary("mean", "mean 2", 3))
+
+    def begun_meanwhile():
+        if when == "before its images are read":
+            Run(given, other, 8).here()
+        yield from given
+
+    def meanwhile(done: int) -> None:
+        if not other.dataset.numbers():  # told while nothing is written yet
+            Run(given, other, 8).here()
+
+    with pytest.raises(EmbeddingError, match="Name another folder"):
+        Run(begun_meanwhile(), pattern, 8, meanwhile).here()
+    summaries = [pattern.dataset.summary(number) for number in range(4)]
+    assert {said.fingerprint for said in summaries} == {"mean 2"}
 
 
 def test_a_run_that_is_stopped_has_written_whole_shards_only(photos, pattern, tmp_path):

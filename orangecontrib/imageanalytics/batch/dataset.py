@@ -110,21 +110,27 @@ class Dataset:
         with reaching(self.name(number)):
             return bool(fs.exists(path))
 
-    def summary(self, number: int) -> Summary:
-        """Read what is in a shard; its rows are not read."""
+    def summary(self, number: int, wanted: Summary | None = None) -> Summary:
+        """Read what is in a shard; its rows are not read.
+
+        Raises
+        ------
+        EmbeddingError
+            If it cannot be read, or its vectors are of another model than those that are wanted.
+        """
         from pyarrow import parquet
 
         with self._reading(number) as file:
             schema = parquet.read_schema(file)
-        return self._said(number, schema)
+        return self._said(number, schema, wanted)
 
-    def rows(self, number: int) -> dict[str, Row]:
-        """Read a shard; each image's last row."""
+    def rows(self, number: int, wanted: Summary | None = None) -> dict[str, Row]:
+        """Read a shard; each image's last row. It raises what `summary` does."""
         from pyarrow import parquet
 
         with self._reading(number) as file:
             table = parquet.read_table(file)
-        dimension = self._said(number, table.schema).dimension
+        dimension = self._said(number, table.schema, wanted).dimension
         vectors = table.column("embedding").combine_chunks()
         numbers = np.asarray(vectors.values if len(vectors) else [], np.float32)
         matrix = numbers.reshape(-1, dimension)[vectors.offset : vectors.offset + len(vectors)]
@@ -139,11 +145,19 @@ class Dataset:
     def write(
         self, number: int, references: Sequence[str], rows: Sequence[Row], said: Summary
     ) -> None:
-        """Write a shard: under its name there is the whole one, or what was there before."""
+        """Write a shard: under its name there is the whole one, or what was there before.
+
+        Raises
+        ------
+        EmbeddingError
+            If it cannot be written, or another program has put vectors of another model there.
+        """
         from pyarrow import parquet
 
         content = io.BytesIO()
         parquet.write_table(_table(references, rows, said), content, compression="zstd")
+        if self.has(number):
+            self.summary(number, said)
         fs, path = self._opened(number)
         with reaching(self.folder, "cannot be written to"):
             if "file" in _protocols(fs):
@@ -170,11 +184,17 @@ class Dataset:
         with reaching(self.name(number), advice), fs.open(path, "rb") as file:
             yield file
 
-    def _said(self, number: int, schema: pa.Schema) -> Summary:
-        said = (schema.metadata or {}).get(KEY)
-        if said is None:
+    def _said(self, number: int, schema: pa.Schema, wanted: Summary | None = None) -> Summary:
+        metadata = (schema.metadata or {}).get(KEY)
+        if metadata is None:
             raise EmbeddingError(f"{self.name(number)} is another program's. Name another folder.")
-        return Summary(**json.loads(said))
+        said = Summary(**json.loads(metadata))
+        if wanted and (said.model, said.fingerprint) != (wanted.model, wanted.fingerprint):
+            raise EmbeddingError(
+                f"{self.name(number)} holds vectors of {said.model} in another version, or of "
+                f"another model than {wanted.model}. Name another folder."
+            )
+        return said
 
 
 def readable(reference: str) -> str:

@@ -207,13 +207,7 @@ class Run:
 
     def _said(self, shard: Shard) -> Summary | None:
         """What is in a shard that is there, if that is all that can be had."""
-        said = shard.dataset.summary(shard.number)
-        wanted = self._pattern.said
-        if (said.model, said.fingerprint) != (wanted.model, wanted.fingerprint):
-            raise EmbeddingError(
-                f"{shard.dataset.name(shard.number)} holds vectors of {said.model} in another "
-                f"version, or of another model than {wanted.model}. Name another folder."
-            )
+        said = shard.dataset.summary(shard.number, shard.said)
         is_done = said.references == shard.digest and not said.may_be_better(shard.again)
         return said if is_done else None
 

@@ -91,8 +91,14 @@ def embed_shard(shard: Shard, tell: Callable[[int], object] = lambda done: None)
     -------
     Summary
         What was written.
+
+    Raises
+    ------
+    EmbeddingError
+        If the dataset cannot be read or written, or holds vectors of another model; it stays.
     """
-    known = shard.dataset.rows(shard.number) if shard.dataset.has(shard.number) else {}
+    is_there = shard.dataset.has(shard.number)
+    known = shard.dataset.rows(shard.number, shard.said) if is_there else {}
     known = {path: row for path, row in known.items() if not _is_again(row, shard.again)}
     rows = [known.get(readable(reference)) for reference in shard.references]
     missing = [place for place, row in enumerate(rows) if row is None]
