@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
+from orangecontrib.imageanalytics.widgets.web_consent import AT_ONCE, agree, ask
 from tests.conftest import PHOTOS
 from tests.web_server import WebServer, answer
 from tests.widget_case import EmbeddingWidgetTest, image_table, photo_paths
@@ -71,3 +72,17 @@ class TestWebImages(EmbeddingWidgetTest):
         self.give(widget, table)
         self.finish(widget)
         assert "a.invalid, b.invalid, c.invalid and 2 other servers" in str(widget.Warning.web)
+
+    def test_no_host_is_agreed_to_that_the_button_has_not_named(self) -> None:
+        hosts = tuple(f"photos{number:02}.example" for number in range(AT_ONCE + 2))
+        widget = self.make()
+        warning, button = widget.Warning.web, widget.panel.fetch
+        ask(warning, button, hosts)
+        named = button.toolTip().splitlines()[1:]
+        rest = agree(hosts)
+        assert self.user.web_hosts() == set(named) == set(hosts[:AT_ONCE])
+        assert rest == hosts[AT_ONCE:]
+        assert agree(rest) == agree(hosts) == ()
+        assert self.user.web_hosts() == set(hosts)
+        ask(warning, button, ())
+        assert button.isHidden() and not warning.is_shown()

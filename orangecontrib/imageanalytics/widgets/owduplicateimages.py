@@ -29,8 +29,7 @@ from orangecontrib.imageanalytics.widgets.duplicates_run import (
 from orangecontrib.imageanalytics.widgets.group_details import GroupDetails, texts
 from orangecontrib.imageanalytics.widgets.images_layout import Sections
 from orangecontrib.imageanalytics.widgets.images_view import ImagesView, Mark
-from orangecontrib.imageanalytics.widgets.user_settings import user_settings
-from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, named
+from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, agree, ask
 
 #: Distances to begin with: of near copies, where none of 265 other pictures is taken for one (see
 #: `similarity.fingerprint`); of embeddings, a guess that the slider is there for.
@@ -216,7 +215,7 @@ class OWDuplicateImages(Background):
 
     def _agree_to_fetch(self) -> None:
         assert self.found is not None
-        user_settings().allow_fetching(self.found.unasked)
+        agree(self.found.unasked)
         images_loader.look_for_consent()
         self._begin()
 
@@ -265,8 +264,7 @@ class OWDuplicateImages(Background):
         reasons = Counter(str(skip.reason) for skip in found.skipped.values())
         told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
         self.Warning.skipped(f"Not read: {told}", shown=bool(reasons) and not found.unasked)
-        self.Warning.web(named(found.unasked), shown=bool(found.unasked))
-        self.panel.fetch.setVisible(bool(found.unasked))
+        ask(self.Warning.web, self.panel.fetch, found.unasked)
         self.view.set_images(found.references, found.titles, [])
         self._show_counts()
 

@@ -17,8 +17,7 @@ from orangecontrib.imageanalytics.widgets import images_loader
 from orangecontrib.imageanalytics.widgets.background import Background
 from orangecontrib.imageanalytics.widgets.embedding_run import fetch
 from orangecontrib.imageanalytics.widgets.images_view import ImagesView, Mark
-from orangecontrib.imageanalytics.widgets.user_settings import user_settings
-from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, named
+from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, agree, ask
 from orangecontrib.imageanalytics.widgets.words_panel import MATCHES, TEMPLATES, Panel
 from orangecontrib.imageanalytics.widgets.words_run import (
     MOST_QUERIES,
@@ -230,7 +229,7 @@ class OWFindImages(Background):
 
     def _agree_to_fetch(self) -> None:
         assert self.seen is not None
-        user_settings().allow_fetching(self.seen.unasked)
+        agree(self.seen.unasked)
         images_loader.look_for_consent()
         self._begin()
 
@@ -333,8 +332,7 @@ class OWFindImages(Background):
         count = len(seen.skipped)
         told = "1 image" if count == 1 else f"{count} images"
         self.Warning.skipped(told, shown=count > 0 and not seen.unasked)
-        self.Warning.web(named(seen.unasked), shown=bool(seen.unasked))
-        self.panel.fetch.setVisible(bool(seen.unasked))
+        ask(self.Warning.web, self.panel.fetch, seen.unasked)
 
     def _show_answer(self, found: Answer) -> None:
         self.answer = found

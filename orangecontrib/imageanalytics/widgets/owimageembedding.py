@@ -34,10 +34,7 @@ from orangecontrib.imageanalytics.widgets.embedding_report import (
 )
 from orangecontrib.imageanalytics.widgets.embedding_run import Finished, Request, embed, fetch
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
-from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, named
-
-#: Servers that the button's tool tip names.
-_HOSTS_NAMED = 30
+from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, agree, ask
 
 
 class OWImageEmbedding(Background):
@@ -246,7 +243,7 @@ class OWImageEmbedding(Background):
 
     def _agree_to_fetch(self) -> None:
         assert self.finished is not None
-        user_settings().allow_fetching(self.finished.unasked)
+        agree(self.finished.unasked)
         self.apply()
 
     def _automatically_toggled(self, automatically: bool) -> None:
@@ -371,9 +368,7 @@ class OWImageEmbedding(Background):
             self.panel.pictures.offer()
         if done.lost:
             self.Warning.server_lost(done.lost)
-        self.Warning.web(named(done.unasked), shown=bool(done.unasked))
-        self.panel.fetch.setVisible(bool(done.unasked))
-        self.panel.fetch.setToolTip("\n".join(done.unasked[:_HOSTS_NAMED]))
+        ask(self.Warning.web, self.panel.fetch, done.unasked)
         self.panel.instead.setVisible(bool(done.lost))
 
     def _clear_outcome(self) -> None:

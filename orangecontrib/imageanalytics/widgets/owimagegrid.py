@@ -47,8 +47,7 @@ from orangecontrib.imageanalytics.widgets.grid_subset import within
 from orangecontrib.imageanalytics.widgets.images_saving import WRITERS, Drawing, to_clipboard
 from orangecontrib.imageanalytics.widgets.images_view import ImagesView
 from orangecontrib.imageanalytics.widgets.marked_tables import MarkedTables
-from orangecontrib.imageanalytics.widgets.user_settings import user_settings
-from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, named
+from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, agree, ask
 
 
 class OWImageGrid(Background):
@@ -310,10 +309,8 @@ class OWImageGrid(Background):
 
     def _agree_to_fetch(self) -> None:
         assert self.arranged is not None
-        user_settings().allow_fetching(self.arranged.shown.unasked)
+        ask(self.Warning.web, self.panel.fetch, agree(self.arranged.shown.unasked))
         images_loader.look_for_consent()
-        self.Warning.web.clear()
-        self.panel.fetch.hide()
         self.view.retry()
 
     # ---- running
@@ -388,8 +385,7 @@ class OWImageGrid(Background):
         self._show_frames()
         self._show_subset()
         self.view.select_rows(np.flatnonzero(self.groups))
-        self.Warning.web(named(shown.unasked), shown=bool(shown.unasked))
-        self.panel.fetch.setVisible(bool(shown.unasked))
+        ask(self.Warning.web, self.panel.fetch, shown.unasked)
         self.Warning.no_images(self.images.used, shown=not len(shown.order))
 
     def _show_arrangement(self, result: Arranged) -> None:

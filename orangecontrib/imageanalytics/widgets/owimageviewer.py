@@ -20,10 +20,9 @@ from orangecontrib.imageanalytics.widgets import images_loader, images_report, v
 from orangecontrib.imageanalytics.widgets.background import Background
 from orangecontrib.imageanalytics.widgets.images_view import ImagesView
 from orangecontrib.imageanalytics.widgets.marked_tables import MarkedTables
-from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 from orangecontrib.imageanalytics.widgets.viewer_panel import Panel
 from orangecontrib.imageanalytics.widgets.viewer_run import Request, Shown, prepare
-from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, named
+from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, agree, ask
 
 
 class OWImageViewer(Background):
@@ -221,10 +220,8 @@ class OWImageViewer(Background):
 
     def _agree_to_fetch(self) -> None:
         assert self.shown is not None
-        user_settings().allow_fetching(self.shown.unasked)
+        ask(self.Warning.web, self.panel.fetch, agree(self.shown.unasked))
         images_loader.look_for_consent()
-        self.Warning.web.clear()
-        self.panel.fetch.hide()
         self.view.retry()
 
     # ---- running
@@ -275,8 +272,7 @@ class OWImageViewer(Background):
             self.view.set_order(result.order)
             self.view.verticalScrollBar().setValue(0)
         self.Warning.other_references(shown=result.is_unlike_references)
-        self.Warning.web(named(result.unasked), shown=bool(result.unasked))
-        self.panel.fetch.setVisible(bool(result.unasked))
+        ask(self.Warning.web, self.panel.fetch, result.unasked)
         self.Warning.no_images(self.image_used, shown=not len(result.order))
         self._show_state()
 

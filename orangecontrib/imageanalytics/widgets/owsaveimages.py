@@ -27,7 +27,7 @@ from orangecontrib.imageanalytics.widgets.saving_panel import (
 )
 from orangecontrib.imageanalytics.widgets.saving_run import Finished, Request, save
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
-from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, named
+from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, agree, ask
 
 #: A column of more values makes no menu of folders: it would be one for each picture.
 _MOST_SUBFOLDERS = 1000
@@ -243,7 +243,7 @@ class OWSaveImages(Background):
 
     def _agree_to_fetch(self) -> None:
         assert self.finished is not None
-        user_settings().allow_fetching(self.finished.unasked)
+        agree(self.finished.unasked)
         self.save()
 
     def _run(self) -> None:
@@ -280,8 +280,7 @@ class OWSaveImages(Background):
         self.tell(f"{result.summary}.")
         self.Warning.skipped(f"{result.summary}.", shown=bool(result.reasons))
         self.Error.stopped(f"{result.stopped} {result.summary}.", shown=bool(result.stopped))
-        self.Warning.web(named(result.unasked), shown=bool(result.unasked))
-        self.panel.fetch.setVisible(bool(result.unasked))
+        ask(self.Warning.web, self.panel.fetch, result.unasked)
 
     def _clear_outcome(self) -> None:
         self.finished = None
