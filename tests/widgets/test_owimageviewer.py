@@ -277,6 +277,28 @@ class TestSorting(ViewerTest):
         assert widget.Warning.other_references.is_shown()
         assert widget.view.images.order.tolist() == [0, 1, 2]
 
+    def test_another_network_s_columns_of_the_same_names_are_not_compared(self):
+        others = embedded(photo_paths()[3:4], [[0, 1]])
+        for attribute in others.domain.attributes:
+            attribute.attributes["embedder"] = maker("painters", "Painters")
+        widget = self.make()
+        self.give(widget, embedded(photo_paths()[:3], [[1, 0], [0, 1], [0.9, 0.1]]))
+        self.send_signal(widget.Inputs.references, others, widget=widget)
+        self.finish(widget)
+        assert widget.Warning.other_references.is_shown()
+        assert widget.view.images.order.tolist() == [0, 1, 2]
+
+    def test_a_selected_picture_without_an_embedding_is_not_compared(self):
+        widget = self.make()
+        self.give(widget, embedded(photo_paths()[:3], [[1, 0], [np.nan, 1], [0.9, 0.1]]))
+        widget.view.select_rows([1])
+        assert self.sort(widget, "similarity") == [0, 1, 2]
+        widget.view.select_rows([1, 2])
+        widget.panel.again.click()
+        self.finish(widget)
+        assert widget.view.images.order.tolist() == [2, 0, 1]
+        assert not widget.Error.unexpected.is_shown()
+
     def test_without_an_embedding_there_is_no_similarity(self):
         widget = self.make(sorting="similarity")
         self.give(widget, table(photo_paths()[:3]))
@@ -370,6 +392,7 @@ def test_a_saved_selection_is_found_again():
         ("http://x.org/a/b%20c.png?size=3", "b c.png"),
         ("data:image/png;base64,AAAA", "embedded image"),
         ("http://x.org/", "http://x.org/"),
+        ("http://[", "http://["),
         (None, ""),
     ],
 )

@@ -186,6 +186,10 @@ def by_similarity(
     vectors = embedding(table)
     if vectors is None:
         return rows
+    if wanted is None:
+        selected = selected[np.isfinite(vectors[selected]).all(axis=1)]
+    if not len(selected if wanted is None else wanted):  # nothing to compare with
+        return rows
     ranked = rank(vectors, selected) if wanted is None else rank_by(vectors, wanted)
     shown = np.zeros(len(table), bool)
     shown[rows] = True
@@ -195,8 +199,8 @@ def by_similarity(
 def reference_vectors(table: Table, references: Table, run: Run) -> NDArray[Any] | None:
     """Give the references' vectors by the network of the table; those without one are left out.
 
-    Columns that know how to compute themselves embed references that have not been embedded. None
-    if the table has no embedding.
+    Columns that know how to compute themselves embed references that have not been embedded; what
+    another network made has the same names, and is not taken. None if the table has no embedding.
     """
     from Orange.data import Domain
 
@@ -206,6 +210,12 @@ def reference_vectors(table: Table, references: Table, run: Run) -> NDArray[Any]
     if not columns:
         return None
     run.tell("Looking at the reference images...")
+    made_by = {column.name: column.attributes.get("embedder") for column in columns}
+    if any(
+        column.name in made_by and column.attributes.get("embedder") != made_by[column.name]
+        for column in references.domain.attributes
+    ):
+        return np.empty((0, len(columns)))
     known = references.transform(Domain(columns))
     vectors = np.asarray(known.X.toarray() if hasattr(known.X, "toarray") else known.X, float)
     return vectors[np.isfinite(vectors).all(axis=1)]
@@ -233,9 +243,16 @@ def file_name(reference: str | None) -> str:
         if reference[:5].lower() == "data:":
             return "embedded image"
         if "://" in reference[:10] or reference[:5].lower() == "file:":
-            return unquote(urlsplit(reference).path.rsplit("/", 1)[-1]) or reference
+            return _last_part(reference) or reference
     # of 100 000 names, pathlib makes 0.3 s, which the first images would wait for
     return reference.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
+def _last_part(address: str) -> str:
+    try:
+        return unquote(urlsplit(address).path.rsplit("/", 1)[-1])
+    except ValueError:  # an address that is none, such as "http://["
+        return ""
 
 
 def texts(table: Table, variable: Variable) -> list[str]:
