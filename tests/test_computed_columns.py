@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -272,6 +273,16 @@ def test_a_model_of_a_server_sends_nothing_without_consent(raw):
         EmbedImages("deeploc", server_url=server.url)
         assert how(raw).shape == (6, 512)
         assert len(server.requests) == 6
+
+
+def test_without_a_server_s_address_a_model_of_a_server_sends_nothing(raw):
+    with MisbehavingServer() as server:
+        with ImageEmbedder("deeploc", server.url) as embedder:
+            how = replace(embedder.embedding("image"), server=None)
+        surround(chosen := Surroundings())
+        with pytest.raises(ComputedColumnError, match="not said on which"):
+            how(raw)
+        assert chosen._chosen == {}
 
 
 # One set of workers, and each picture once

@@ -8,6 +8,7 @@ their place and predict one class for every picture.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from orangecontrib.imageanalytics.outcome import (
     UnknownModelError,
 )
 from orangecontrib.imageanalytics.server_client.address import server_name
+from orangecontrib.imageanalytics.sources.relative import set_lost_apart
 from orangecontrib.imageanalytics.surroundings import Progress, surroundings
 
 __all__ = ["Embedding", "EmbeddingColumn"]
@@ -117,7 +119,11 @@ class Embedding:
             return np.empty((0, self.dimension), np.float32)
         try:
             images = tables.references(table, self.image)
-            outcomes = self._outcomes(images)
+            here = os.curdir if surroundings().has_folder else None
+            known, lost = set_lost_apart(images, here)
+            outcomes = self._outcomes(known)
+            for row, why in lost.items():
+                outcomes[row] = why
             if any(isinstance(outcome, Skipped) for outcome in outcomes) and not _is_joining():
                 raise ComputedColumnError(f"{_named(images, outcomes)} {self._advice}")
         except EmbeddingError as error:
@@ -129,6 +135,13 @@ class Embedding:
         return self._matrix(outcomes)
 
     def _outcomes(self, images: Sequence[str | None]) -> list[Outcome]:
+        from orangecontrib.imageanalytics import models
+
+        if self.server is None and not models.get(self.model).is_local:
+            raise ComputedColumnError(
+                f"{self.title} runs on a server, and it is not said on which. No picture has been "
+                "sent. Train the model again."
+            )
         token = surroundings().token_for(self.server) if self.server else None
         provider = surroundings().provider
 

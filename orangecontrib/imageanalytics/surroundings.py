@@ -29,9 +29,12 @@ class Surroundings:
     ----------
     provider : str
         What computes local models: "cpu" or a kind of GPU.
+    has_folder : bool
+        Whether images are looked for in the working directory if their names say no folder.
     """
 
     provider: str = "cpu"
+    has_folder: bool = True
 
     def __init__(self) -> None:
         self._chosen: dict[str, str | None] = {}

@@ -6,6 +6,7 @@ table of other such pictures that has no embedding (`raw`).
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -37,7 +38,8 @@ from Orange.widgets.unsupervised.owpca import OWPCA
 
 from orangecontrib.imageanalytics import kept_embedders
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
-from orangecontrib.imageanalytics.surroundings import surroundings
+from orangecontrib.imageanalytics.outcome import ComputedColumnError
+from orangecontrib.imageanalytics.surroundings import Surroundings, surround, surroundings
 from tests import colour_photos
 from tests.colour_photos import MODEL, embed, photos, without_pictures
 from tests.misbehaving_server import MisbehavingServer
@@ -98,6 +100,16 @@ class ModelsTest(EmbeddingWidgetTest):
         assert widget.Error.predictor_failed.is_shown()
         assert "1 of 6 pictures cannot be embedded: 1-4.png (not an image)" in message
         assert "Skipped Images" in message
+
+    def test_names_without_a_folder_are_not_looked_for_where_orange_was_started(self):
+        here = photos(self.folder / "here", 2, seed=2)
+        del here.domain["image"].attributes["origin"]
+        embedding = self.embedded.domain.attributes[0].compute_value.compute_shared
+        with contextlib.chdir(self.folder / "here"):
+            with pytest.raises(ComputedColumnError, match=r"2-0.png \(not found\)"):
+                embedding(here)
+            surround(Surroundings())  # in a script it is what it says
+            assert np.isfinite(embedding(here)).all()
 
     def test_a_model_of_a_server_uploads_nothing_without_consent_on_this_computer(self):
         with MisbehavingServer() as server:

@@ -31,6 +31,8 @@ _LOOK = 20  # milliseconds between two looks at how far it is
 class OrangeWindow(Surroundings):
     """Orange's: images go only where the user has agreed, and the window stays alive."""
 
+    has_folder = False
+
     @property
     def provider(self) -> str:  # type: ignore[override]
         """What computes local models, as the user has chosen."""
