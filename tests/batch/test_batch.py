@@ -180,6 +180,57 @@ def test_vectors_of_another_model_are_not_mixed_in(photos, pattern):
         Run(names(photos), other, 8).here()
 
 
+# ---- vectors of other images
+
+
+@pytest.fixture
+def used(photos, pattern) -> list[str]:
+    """The names of thirty images, of which the middle ten are in the dataset, in two parts."""
+    given = names(photos)
+    Run(given[10:20], pattern, 5).here()
+    return given
+
+
+def test_vectors_of_other_images_are_not_replaced(used, pattern, tmp_path):
+    before = times(tmp_path / "out")
+    with pytest.raises(EmbeddingError, match=r"holds other images, such as .*10\.png.*--replace"):
+        Run(iter(used[:10]), pattern, 5).here()
+    assert times(tmp_path / "out") == before
+
+
+def test_they_are_replaced_if_that_is_asked_for(used, pattern, tmp_path):
+    totals = Run(used[:10], replace(pattern, replaces=True), 5).here()
+    assert (totals.embedded, totals.kept) == (10, 0)
+    assert greys(tmp_path / "out") == EXPECTED[:10]
+
+
+@pytest.mark.parametrize(
+    "part", [slice(0, 20), slice(10, 30), slice(15, 30), slice(19, 20), slice(4, 11)]
+)
+def test_images_are_added_and_taken_away_before_and_behind(used, pattern, part):
+    totals = Run(iter(used[part]), pattern, 5).here()
+    assert totals.embedded == len(used[part])
+    rows = [pattern.dataset.rows(number) for number in range(totals.shards)]
+    assert [path for shard in rows for path in shard] == used[part]
+
+
+def test_no_images_at_all_replace_nothing(used, pattern):
+    totals = Run([], pattern, 5).here()
+    assert (totals.images, totals.surplus) == (0, 2)
+
+
+def test_two_programs_that_begin_at_once_do_not_replace_each_others_images(photos, pattern):
+    given = names(photos)
+
+    def begun_meanwhile():
+        Run(given[:5], pattern, 5).here()
+        yield from given[5:]
+
+    with pytest.raises(EmbeddingError, match=r"written .*part-000000\.parquet meanwhile"):
+        Run(begun_meanwhile(), pattern, 5).here()
+    assert list(pattern.dataset.rows(0)) == given[:5]
+
+
 @pytest.mark.parametrize("when", ["before its images are read", "while they are embedded"])
 def test_two_programs_that_begin_at_once_do_not_mix_two_models(photos, pattern, when, monkeypatch):
     monkeypatch.setattr(one_shard, "_NEWS", 0.0)
@@ -395,6 +446,16 @@ def test_the_command_line_writes_the_vectors_of_the_embedder(photos, tmp_path, c
     assert np.array_equal(np.array(found, np.float32), expected)
     assert main(arguments) == 0
     assert "2 were there before" in capsys.readouterr().out
+
+
+def test_the_command_line_replaces_other_images_only_if_told_to(photos, tmp_path, capsys):
+    out = ["-o", str(tmp_path / "out")]
+    assert main(["batch", str(photos / "0.png"), *out]) == 0
+    assert main(["batch", str(photos / "1.png"), *out]) == 1
+    assert "--replace" in capsys.readouterr().err
+    assert list(Dataset(str(tmp_path / "out")).rows(0)) == [str(photos / "0.png")]
+    assert main(["batch", str(photos / "1.png"), *out, "--replace"]) == 0
+    assert list(Dataset(str(tmp_path / "out")).rows(0)) == [str(photos / "1.png")]
 
 
 @pytest.mark.parametrize("more", [["-m", "painters"], ["--dask", "tcp://127.0.0.1:1"]])

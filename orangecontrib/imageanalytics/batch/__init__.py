@@ -1,7 +1,8 @@
 """Millions of images, on this computer or on a Dask cluster, into a Parquet dataset.
 
 `inputs` names the images, `addresses` opens what is not a file of this computer, `dataset` is what
-is written, `shard` is what one worker does, `run` decides which shards are to be done, and where.
+is written, `shard` is what one worker does, `run` decides which shards are to be done, and where;
+`former` keeps the vectors of other images from being replaced.
 pyarrow, fsspec and distributed are imported where they are used: they are of an extra.
 """
 

@@ -94,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
         "--retry-crashed", action="store_true", help="try images again that crashed the decoder"
     )
     parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="replace the vectors of other images that the folder of the output holds",
+    )
+    parser.add_argument(
         "--deadline", type=float, default=DEADLINE, metavar="SECONDS", help="for each image"
     )
     parser.add_argument("--models-folder", type=Path, metavar="FOLDER")
@@ -146,6 +151,7 @@ def _pattern(options: argparse.Namespace) -> Shard:
         again=frozenset(again),
         deadline=options.deadline,
         workers=workers if options.dask is None else None,
+        replaces=options.replace,
     )
 
 

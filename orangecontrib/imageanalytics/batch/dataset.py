@@ -124,6 +124,16 @@ class Dataset:
             schema = parquet.read_schema(file)
         return self._said(number, schema, wanted)
 
+    def paths(self, number: int, wanted: Summary | None = None) -> list[str]:
+        """Read the names of a shard's images. It raises what `summary` does."""
+        from pyarrow import parquet
+
+        with self._reading(number) as file:
+            table = parquet.read_table(file, columns=["path"])
+        self._said(number, table.schema, wanted)
+        names: list[str] = table.column("path").to_pylist()
+        return names
+
     def rows(self, number: int, wanted: Summary | None = None) -> dict[str, Row]:
         """Read a shard; each image's last row. It raises what `summary` does."""
         from pyarrow import parquet

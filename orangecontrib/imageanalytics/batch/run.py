@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.batch import addresses
 from orangecontrib.imageanalytics.batch.dataset import Summary
+from orangecontrib.imageanalytics.batch.former import require_shared
 from orangecontrib.imageanalytics.batch.shard import (
     Shard,
     embed_shard,
@@ -191,10 +192,18 @@ class Run:
         dataset = self._pattern.dataset
         dataset.make()
         there = dataset.numbers()
+        replaces = self._pattern.replaces
         references = iter(self._references)
+        if there and not replaces:
+            references = require_shared(references, dataset, there, self._pattern.said)
         number = 0
         while names := tuple(itertools.islice(references, self._size)):
-            shard = replace(self._pattern, number=number, references=names)
+            shard = replace(
+                self._pattern,
+                number=number,
+                references=names,
+                replaces=replaces or number in there,
+            )
             said = self._said(shard) if number in there else None
             if said is None:
                 yield shard

@@ -17,7 +17,7 @@ from orangecontrib.imageanalytics.batch.dataset import Dataset, Row, Summary, re
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
 from orangecontrib.imageanalytics.embedder import BytesTask, FileTask, Result
 from orangecontrib.imageanalytics.engine import own_engine
-from orangecontrib.imageanalytics.outcome import Embedded, Reason, Skipped
+from orangecontrib.imageanalytics.outcome import Embedded, EmbeddingError, Reason, Skipped
 from orangecontrib.imageanalytics.sources import Content, LocalFile, Web, content_hash
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class Shard:
         Seconds that an image may be worked on.
     workers : int, optional
         Processes; as many as a worker of the cluster has threads by default.
+    replaces : bool
+        Whether it may take the place of a shard of other images.
     """
 
     number: int
@@ -69,6 +71,7 @@ class Shard:
     again: frozenset[Reason]
     deadline: float
     workers: int | None = None
+    replaces: bool = False
 
     @property
     def digest(self) -> str:
@@ -95,10 +98,10 @@ def embed_shard(shard: Shard, tell: Callable[[int], object] = lambda done: None)
     Raises
     ------
     EmbeddingError
-        If the dataset cannot be read or written, or holds vectors of another model; it stays.
+        If the dataset cannot be read or written, or holds vectors of another model, or those of
+        other images that another program has put there meanwhile; they stay.
     """
-    is_there = shard.dataset.has(shard.number)
-    known = shard.dataset.rows(shard.number, shard.said) if is_there else {}
+    known = shard.dataset.rows(shard.number, shard.said) if _is_there(shard) else {}
     known = {path: row for path, row in known.items() if not _is_again(row, shard.again)}
     rows = [known.get(readable(reference)) for reference in shard.references]
     missing = [place for place, row in enumerate(rows) if row is None]
@@ -116,8 +119,22 @@ def embed_shard(shard: Shard, tell: Callable[[int], object] = lambda done: None)
         reasons={reason.name: count for reason, count in reasons.items()},
         embedded=len(whole) - reasons.total(),
     )
+    _is_there(shard)
     shard.dataset.write(shard.number, shard.references, whole, said)
     return said
+
+
+def _is_there(shard: Shard) -> bool:
+    """Whether there is one of its number, which this one may take the place of."""
+    if not shard.dataset.has(shard.number):
+        return False
+    there = shard.dataset.summary(shard.number, shard.said)
+    if there.references != shard.digest and not shard.replaces:
+        raise EmbeddingError(
+            f"Another program has written {shard.dataset.name(shard.number)} meanwhile, of other "
+            "images. Name another folder."
+        )
+    return True
 
 
 def packed(shard: Shard) -> tuple[Shard, bytes]:
