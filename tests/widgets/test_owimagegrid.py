@@ -357,6 +357,15 @@ class TestSelecting(GridTest):
         chosen = np.flatnonzero(widget.groups)
         assert {4, 17, 30} <= set(chosen.tolist()) and len(chosen) == 1 + grid_run.ALIKE
 
+    def test_nothing_is_like_an_image_without_an_embedding(self):
+        vectors = np.random.default_rng(0).normal(size=(13, 4))
+        vectors[4] = np.nan
+        widget = self.make()
+        self.give(widget, embedded(photo_paths()[:13], vectors.tolist()))
+        widget.view.more_like_this.emit([4])
+        self.finish(widget)
+        assert np.flatnonzero(widget.groups).tolist() == [4]
+
     def test_the_selection_stays_with_the_same_images_and_goes_with_others(self):
         widget = self.make()
         self.give(widget, pictures())

@@ -197,8 +197,11 @@ def assign_anew(arranged: Arranged, grid: Grid, run: Run) -> Arranged:
 
 
 def find_alike(table: Table, rows: Rows, chosen: Rows, run: Run) -> Alike:
-    """Find the rows that are most like the chosen ones."""
+    """Find the rows that are most like the chosen ones, if these have an embedding."""
     run.tell("Looking for pictures like these...")
+    vectors = viewer_run.embedding(table)
+    if vectors is None or not np.isfinite(vectors[chosen]).all(axis=1).any():
+        return Alike(chosen)
     return Alike(viewer_run.by_similarity(table, rows, chosen)[: len(chosen) + ALIKE])
 
 
