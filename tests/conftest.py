@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from Orange.data import Table
 
 from orangecontrib.imageanalytics.surroundings import Surroundings, surround, surroundings
@@ -19,7 +19,9 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 PHOTOS = Path(__file__).parent.parent / "examples" / "photos"
 
 # Examples of all kinds take what they take: other programs may keep the cores busy.
-settings.register_profile("no deadline", deadline=None)
+settings.register_profile(
+    "no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("no deadline")
 
 # As Orange's own tests have it: a write into a table that nobody unlocked is an error.

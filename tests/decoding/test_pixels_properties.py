@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from orangecontrib.imageanalytics.decoding.fit import Squash
@@ -27,7 +27,7 @@ def files() -> dict[str, bytes]:
 
 
 names = st.sampled_from(sorted(files()))
-quickly = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quickly = settings(max_examples=300)
 
 
 def outcome(data: bytes) -> Skipped | None:

@@ -233,7 +233,7 @@ def ready() -> KServe:
     return talks
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(), st.integers(-5, 50), st.integers(1, 3))
 def test_no_answer_is_too_strange_to_be_read(body, length, count):
     headers = {"Inference-Header-Content-Length": str(length)}

@@ -87,7 +87,7 @@ def test_an_address_that_is_none_is_explained(address: str) -> None:
     assert "secret" not in str(raised.value)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(max_size=40))
 def test_no_address_is_too_strange_to_be_checked(text: str) -> None:
     for address in (text, "http://" + text):
@@ -185,7 +185,7 @@ def test_an_answer_is_read_as_float32() -> None:
     assert len(read_embedding(body([]))) == 0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
@@ -204,7 +204,7 @@ def test_an_answer_is_finite_numbers_or_bad(value: object) -> None:
             assert np.isfinite(vector).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary())
 @example(b'{"embedding":[]}')
 @example(b'{"embedding":[1,2]}')

@@ -88,7 +88,7 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(
     assert parse_retry_after(header, NOON) == seconds
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text())
 def test_no_retry_after_is_too_strange_to_be_read(header: str) -> None:
     seconds = parse_retry_after(header, NOON)
