@@ -33,6 +33,7 @@ PROGRAMS = (
     "postponed",
     "similarity",
     "duplicates",
+    "finding",
     "grid",
     "viewer",
     "cluster",
@@ -95,8 +96,8 @@ def _figures(name: str, chosen: argparse.Namespace) -> list[Figure] | None:
         say(f"{name}: there is no such program")
         return []
     arguments = [f"--{option}" for option in ("quick", "full") if getattr(chosen, option)]
-    if chosen.photos is not None:
-        arguments += ["--photos", str(chosen.photos.absolute())]
+    if chosen.photos:
+        arguments += ["--photos", *(str(folder.absolute()) for folder in chosen.photos)]
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "figures.json"
         command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(target), *arguments]

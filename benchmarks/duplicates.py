@@ -3,6 +3,9 @@
 Each photo is recompressed, scaled, converted, cropped, made grey and mirrored; the untouched other
 photos are the hard negatives, as many are of the same class. All copies are compared with all
 photos and each other. The photos are laid on white first: not all formats know transparency.
+
+With several folders (``--photos stamps pages plots``) each is a set of its own, so that pictures on
+which nothing was chosen are reported apart.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,21 +68,27 @@ LOSSLESS = {"saved as PNG", "saved as WebP, lossless"}
 
 
 def measure(scope: Scope) -> list[Figure]:
-    """Make the set, find near copies, and compare with the bundled network's embedding."""
-    photos = _photos(scope.photos or ROOT / "examples" / "photos")
-    if scope.quick:
-        photos = photos[:10]
-    with tempfile.TemporaryDirectory() as name:
-        say(f"duplicates: {len(photos)} photos, {len(CHANGES)} copies of each")
-        kinds, sources, paths = _write_set(photos, Path(name))
-        cache = Cache(Path(name) / "cache")
-        found = duplicates.find(paths, cache=cache)
-        figures = list(_figures(found, kinds, sources))
+    """Make the sets, find near copies, and compare with the bundled network's embedding."""
+    folders = [scope.photos or ROOT / "examples" / "photos", *scope.more]
+    figures = []
+    for folder in folders:
+        photos = _photos(folder)[: 10 if scope.quick else None]
+        figures += _of_set(photos, f"{folder.name}: " if len(folders) > 1 else "")
+    return figures
+
+
+def _of_set(photos: list[Picture], name: str) -> list[Figure]:
+    with tempfile.TemporaryDirectory() as place:
+        say(f"duplicates: {name}{len(photos)} photos, {len(CHANGES)} copies of each")
+        kinds, sources, paths = _write_set(photos, Path(place))
+        cache = Cache(Path(place) / "cache")
+        figures = list(_figures(duplicates.find(paths, cache=cache), kinds, sources))
         say("duplicates: SqueezeNet's embeddings, for comparison")
         with ImageEmbedder("squeezenet", cache=cache) as embedder:
             vectors = np.array(embedder(paths))
         cache.close()
-        return [*figures, *_of_embedding(vectors, kinds, sources)]
+        figures += _of_embedding(vectors, kinds, sources)
+    return [replace(figure, question=name + figure.question) for figure in figures]
 
 
 def _photos(folder: Path) -> list[Picture]:

@@ -30,11 +30,14 @@ class Scope:
         With as many as there are, however long it takes.
     photos : Path, optional
         A folder of labelled photos: a folder for each class.
+    more : tuple of Path
+        Further folders, for programs that report each apart.
     """
 
     quick: bool = False
     full: bool = False
     photos: Path | None = None
+    more: tuple[Path, ...] = ()
 
     def choose(self, quick: T, default: T, full: T | None = None) -> T:
         """Give the number that fits."""
@@ -49,14 +52,20 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="few images, noisy figures")
     parser.add_argument("--full", action="store_true", help="100 000 images too: half an hour")
     parser.add_argument(
-        "--photos", type=Path, metavar="FOLDER", help="labelled photos, a folder for each class"
+        "--photos",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="labelled photos, a folder for each class; duplicates reports several sets apart",
     )
     return parser
 
 
 def scope_of(chosen: argparse.Namespace) -> Scope:
     """Read what `options` parsed."""
-    return Scope(chosen.quick, chosen.full, chosen.photos)
+    photos, *more = chosen.photos or [None]
+    return Scope(chosen.quick, chosen.full, photos, tuple(more))
 
 
 def run(measure: Callable[[Scope], list[Figure]]) -> None:

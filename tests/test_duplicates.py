@@ -50,9 +50,11 @@ def test_copies_are_found_and_other_photos_are_not_taken_for_them(copies, photos
 
 def test_the_size_and_the_pixels_of_copies_are_known(copies):
     found = find(list(copies.values()), workers=1)
-    photo, png, _, jpeg, scaled, *_ = (found.identities[i] for i in range(5))
-    assert photo == png and photo.pixels != jpeg.pixels
-    assert (photo.height // 2, photo.width // 2) == (scaled.height, scaled.width)
+    photo, png, _, jpeg, scaled, *_ = found.pixels.tolist()
+    assert photo == png != jpeg and scaled not in (photo, jpeg, -1)
+    width, height = found.sizes[0].tolist()
+    assert Image.open(copies["lemon photo"]).size == (width, height)
+    assert found.sizes[4].tolist() == [width // 2, height // 2]
 
 
 def test_what_was_made_of_pictures_is_in_the_cache(copies, monkeypatch):

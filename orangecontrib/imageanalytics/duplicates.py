@@ -6,7 +6,7 @@ copies are found, and of those the identity of their pixels) is kept in the cach
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ from orangecontrib.imageanalytics.cache import Cache
 from orangecontrib.imageanalytics.local_embedder import JobEmbedder
 from orangecontrib.imageanalytics.outcome import Embedded, Outcome, Skipped
 from orangecontrib.imageanalytics.pipeline import Pipeline
+from orangecontrib.imageanalytics.similarity import detail
 from orangecontrib.imageanalytics.similarity import fingerprint as fingerprints
+from orangecontrib.imageanalytics.similarity.equal_rows import first_equals
 from orangecontrib.imageanalytics.similarity.fingerprint import (
     NEAR_COPY,
     REACH,
@@ -36,29 +38,12 @@ if TYPE_CHECKING:
 
     Tell = Callable[[str, float], object]
 
-__all__ = ["NEAR_COPY", "REACH", "Duplicates", "Identity", "find"]
+__all__ = ["NEAR_COPY", "REACH", "Duplicates", "find"]
 
 #: Distance of pictures whose fingerprints are equal and whose pixels are not.
 _JUST_NOT_EQUAL = 1e-6
 #: Shares of the work, roughly, at whose ends the three steps are done.
 _FINGERPRINTED, _COMPARED = 0.6, 0.7
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """By what pixels are known.
-
-    Attributes
-    ----------
-    pixels : bytes
-        A hash of the upright picture's pixels; equal for equal ones, whatever the file's format.
-    height, width : int
-        The picture's size in pixels.
-    """
-
-    pixels: bytes
-    height: int
-    width: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,14 +56,18 @@ class Duplicates:
         `tree.labels(0)` numbers the groups of exact copies (equal pixels, whatever the format),
         `tree.labels(NEAR_COPY)` those of near copies: scaled, recompressed, slightly cropped, made
         grey. The distance is the share of a picture that the other one does not explain.
-    identities : dict of int to Identity
-        Of the images that may have an exact copy, by their index.
+    pixels : ndarray of shape (N,), intp
+        By what pixels are known: the same number for the same pixels, whatever the file's format;
+        -1 for images that have no copy anyway, and were not looked at so closely.
+    sizes : ndarray of shape (N, 2), int32
+        Width and height in pixels of images whose `pixels` are known; 0 for others.
     skipped : dict of int to Skipped
         The images that could not be read, which are in no group, and why.
     """
 
     tree: MergeTree
-    identities: dict[int, Identity]
+    pixels: NDArray[np.intp]
+    sizes: NDArray[np.int32]
     skipped: dict[int, Skipped]
     _fingerprints: NDArray[np.float32]
 
@@ -95,11 +84,7 @@ class Duplicates:
         ndarray of shape (n,), float32
             0 only for equal pixels.
         """
-        known = self.identities
-        equal = [
-            one in known and other in known and known[one].pixels == known[other].pixels
-            for one, other in zip(first.tolist(), second.tolist(), strict=True)
-        ]
+        equal = (self.pixels[first] >= 0) & (self.pixels[first] == self.pixels[second])
         found = fingerprints.distances(self._fingerprints, first, second)
         return np.where(equal, 0, np.maximum(found, _JUST_NOT_EQUAL)).astype(np.float32)
 
@@ -147,37 +132,23 @@ def find(
     [0, -1, 0]
     """
     cache = Cache() if cache is None else cache
-    outcomes = list(
-        _vectors(
-            images, _FINGERPRINT, cache, workers, web, _part(tell, "Looking at", 0, _FINGERPRINTED)
-        )
-    )
-    seen = np.array([i for i, o in enumerate(outcomes) if isinstance(o, Embedded)], np.intp)
-    skipped = {i: o for i, o in enumerate(outcomes) if isinstance(o, Skipped)}
-    known = np.empty((len(seen), fingerprints.DIMENSION), np.float32)
-    for row, index in enumerate(seen):
-        known[row] = outcomes[index].vector
-    of_all = np.full((len(images), fingerprints.DIMENSION), np.nan, np.float32)
-    of_all[seen] = known
 
     def compared(share: float) -> None:
         tell("Comparing", _FINGERPRINTED + (_COMPARED - _FINGERPRINTED) * share)
 
-    classes = _Classes([row.tobytes() for row in known])
-    pairs = _pairs(known, classes, reach, compared)
-    suspects = seen[_suspects(pairs, classes)]
-    some = [images[index] for index in suspects]
+    telling = _part(tell, "Looking at", 0, _FINGERPRINTED)
+    known, skipped = _matrix(images, _FINGERPRINT, cache, workers, web, telling)
+    seen = np.setdiff1d(np.arange(len(images)), list(skipped)).astype(np.intp)
+    firsts = first_equals(known)
+    pairs = _pairs(known, seen, firsts, reach, compared)
+    suspects = _suspects(pairs, seen, firsts)
+    some = [images[index] for index in suspects.tolist()]
     telling = _part(tell, "Comparing the pixels of", _COMPARED, 1.0)
-    identities = {
-        int(index): _identity(outcome.vector)
-        for index, outcome in zip(
-            suspects, _vectors(some, _IDENTITY, cache, workers, web, telling), strict=True
-        )
-        if isinstance(outcome, Embedded)
-    }
-    tree = _tree(len(images), seen, known, identities, reach, compared, pairs, classes)
+    identities, lost = _matrix(some, _IDENTITY, cache, workers, web, telling)
+    looks = _Looks(len(images), suspects, identities, np.array(list(lost), np.intp))
+    tree = _tree(known, seen, firsts, looks, reach, compared, pairs)
     tell("Done", 1.0)
-    return Duplicates(tree, identities, skipped, of_all)
+    return Duplicates(tree, looks.pixels, looks.sizes, skipped, known)
 
 
 # ---- what is made of images
@@ -204,10 +175,28 @@ _FINGERPRINT = _Made(
     f"fingerprint:{fingerprints.VERSION}",
     fingerprints.DIMENSION,
 )
-_IDENTITY = _Made("pixels", IdentityJob(), "identity:1", 18)
+_IDENTITY = _Made("pixels", IdentityJob(), "identity:2", fingerprints.IDENTITY_DIMENSION)
 
 
-def _vectors(
+def _matrix(
+    images: Sequence[Any],
+    made: _Made,
+    cache: Cache,
+    workers: int | None,
+    web: Reach | None,
+    tell: Callable[[int, int], None],
+) -> tuple[NDArray[np.float32], dict[int, Skipped]]:
+    """Give what is made of each image as a row; NaN for those that could not be read, and why."""
+    found, skipped = np.full((len(images), made.dimension), np.nan, np.float32), {}
+    for index, outcome in enumerate(_outcomes(images, made, cache, workers, web, tell)):
+        if isinstance(outcome, Embedded):
+            found[index] = outcome.vector
+        else:
+            skipped[index] = outcome
+    return found, skipped
+
+
+def _outcomes(
     images: Sequence[Any],
     made: _Made,
     cache: Cache,
@@ -215,7 +204,6 @@ def _vectors(
     web: Reach | None,
     tell: Callable[[int, int], None],
 ) -> Iterator[Outcome]:
-    """Give what is made of each image, in their order."""
     if not images:
         return
     embedder = JobEmbedder(made.job, made.version, made.dimension, workers=workers)
@@ -248,66 +236,86 @@ def _part(tell: Tell, verb: str, begin: float, end: float) -> Callable[[int, int
     return told
 
 
-def _identity(vector: NDArray[np.float32]) -> Identity:
-    *digest, height, width = vector.astype(int).tolist()
-    return Identity(bytes(digest), height, width)
-
-
 # ---- from there to groups
-
-
-class _Classes:
-    """Things that are equal: thousands of them would make millions of pairs."""
-
-    def __init__(self, keys: Iterable[Any]) -> None:
-        first: dict[Any, int] = {}
-        found = [first.setdefault(key, index) for index, key in enumerate(keys)]
-        self.first = np.array(found, np.intp)  # of each, the first that equals it
-        self.all = np.arange(len(found))
-        self.firsts = self.all[self.first == self.all]
-        self.others = self.all[self.first != self.all]
 
 
 def _pairs(
     known: NDArray[np.float32],
-    classes: _Classes,
+    seen: NDArray[np.intp],
+    firsts: NDArray[np.intp],
     reach: float,
     compared: Callable[[float], None],
 ) -> Pairs:
-    """Find pairs of near copies among the firsts of their classes, as indices of all."""
-    firsts = classes.firsts
-    found = fingerprints.near_copies(known[firsts], reach, compared)
-    return Pairs(firsts[found.first], firsts[found.second], found.distances, found.reach)
+    """Find near copies among the firsts of their kind: thousands of equals have millions."""
+    of_kinds = seen[firsts[seen] == seen]
+    found = fingerprints.near_copies(known[of_kinds], reach, compared)
+    return Pairs(of_kinds[found.first], of_kinds[found.second], found.distances, found.reach)
 
 
-def _suspects(pairs: Pairs, classes: _Classes) -> NDArray[np.intp]:
-    """Tell which may have equal pixels: those with equal or nearly equal fingerprints."""
-    near = pairs.within(NEAR_COPY)
-    ends = [near.first, near.second, classes.first[classes.others]]
-    chosen = np.isin(classes.first, np.concatenate(ends))
-    return np.flatnonzero(chosen)
+def _suspects(pairs: Pairs, seen: NDArray[np.intp], firsts: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Tell which have to be looked at closely: those with equal or nearly equal fingerprints."""
+    is_suspect = np.zeros(len(firsts), bool)
+    for ends in (pairs.first, pairs.second, firsts[seen[firsts[seen] != seen]]):
+        is_suspect[ends] = True
+    return seen[is_suspect[firsts[seen]]]
+
+
+class _Looks:
+    """What a close look at some of N images has shown.
+
+    Attributes
+    ----------
+    pixels, sizes : ndarray
+        As of `Duplicates`.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        suspects: NDArray[np.intp],
+        identities: NDArray[np.float32],
+        lost: NDArray[np.intp],
+    ) -> None:
+        there = np.setdiff1d(np.arange(len(suspects)), lost)
+        self.pixels, self.sizes = np.full(count, -1, np.intp), np.zeros((count, 2), np.int32)
+        known = identities[:, :18]
+        self.pixels[suspects[there]] = suspects[first_equals(known)[there]]
+        self.sizes[suspects[there]] = known[there, :-3:-1]
+        self._greys = detail.unpacked(identities[:, 18:])
+        self._places = np.zeros(count, np.intp)
+        self._places[suspects] = np.arange(len(suspects))
+        self._sides = np.zeros(len(suspects), np.int32)
+        self._sides[there] = self.sizes[suspects[there]].min(axis=1)
+
+    def agreeing(self, pairs: Pairs, check: Callable[[], object]) -> Pairs:
+        """Leave out pairs that differ in detail."""
+        first, second = self._places[pairs.first], self._places[pairs.second]
+        fine = detail.agree(self._greys, self._sides, first, second, check)
+        return Pairs(pairs.first[fine], pairs.second[fine], pairs.distances[fine], pairs.reach)
 
 
 def _tree(
-    count: int,
-    seen: NDArray[np.intp],
     known: NDArray[np.float32],
-    identities: dict[int, Identity],
+    seen: NDArray[np.intp],
+    firsts: NDArray[np.intp],
+    looks: _Looks,
     reach: float,
     compared: Callable[[float], None],
     pairs: Pairs,
-    classes: _Classes,
 ) -> MergeTree:
     """Group images; what has equal pixels is at distance 0, what has not is not."""
-    pixels = [identities[i].pixels if i in identities else int(i) for i in seen]
-    equal = _Classes(pixels)
-    finer = _Classes(zip(classes.first.tolist(), equal.first.tolist(), strict=True))
-    if len(finer.firsts) > len(classes.firsts):  # equal fingerprints, and not equal pixels
-        pairs = _pairs(known, finer, reach, compared)
-    is_equal = equal.first[pairs.first] == equal.first[pairs.second]
+    everything = np.arange(len(known))
+    equal = np.where(looks.pixels >= 0, looks.pixels, everything)
+    finer = first_equals(np.column_stack([firsts, equal]))
+    if (finer != firsts).any():  # equal fingerprints, and not equal pixels
+        pairs = _pairs(known, seen, finer, reach, compared)
+    pairs = looks.agreeing(pairs, lambda: compared(1.0))
+    is_equal = equal[pairs.first] == equal[pairs.second]
     distances = np.where(is_equal, 0, np.maximum(pairs.distances, _JUST_NOT_EQUAL))
+    copies = np.flatnonzero(finer != everything)
     return tree_of(
-        count,
-        Pairs(seen[pairs.first], seen[pairs.second], distances.astype(np.float32), pairs.reach),
-        exact=(seen[finer.first[finer.others]], seen[finer.others]),
+        len(known),
+        Pairs(pairs.first, pairs.second, distances.astype(np.float32), pairs.reach),
+        exact=(finer[copies], copies),
+        callback=compared,
     )

@@ -164,18 +164,18 @@ def _duplicates(options: argparse.Namespace, paths: list[str], cache: Cache) -> 
         apart[0] = 0
         for row, far in zip(rows.tolist(), apart.tolist(), strict=True):
             line = {"group": group + 1, "distance": round(far, 6)}
-            if row in found.identities:
-                identity = found.identities[row]
-                line |= {"width": identity.width, "height": identity.height}
+            width, height = found.sizes[row].tolist()
+            if width:
+                line |= {"width": width, "height": height}
             yield line | {"path": paths[row]}
 
 
 def _largest_first(found: Any, paths: list[str], row: int) -> tuple[int, int, int]:
-    identity = found.identities.get(row)
+    width, height = found.sizes[row].tolist()
     size = 0
     with contextlib.suppress(OSError, ValueError):  # an address, or it has just been deleted
         size = Path(paths[row]).stat().st_size
-    return (-identity.width * identity.height if identity else 0, -size, row)
+    return (-width * height, -size, row)
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace, list[str], Cache], Rows]] = {

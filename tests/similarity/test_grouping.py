@@ -12,20 +12,12 @@ def as_sets(labels):
     return {frozenset(np.flatnonzero(labels == label)) for label in set(labels) - {-1}}
 
 
-@pytest.fixture(params=["all distances held", "pairs only"])
-def either_way(request, monkeypatch):
-    if request.param == "pairs only":
-        monkeypatch.setattr(grouping, "_DENSE", 0)
-    else:
-        monkeypatch.setattr(grouping, "_FEW", 0)
-
-
 @pytest.fixture
 def vectors():
     return np.random.default_rng(1).random((400, 3))
 
 
-def test_they_are_those_of_complete_linkage(vectors, either_way):
+def test_they_are_those_of_complete_linkage(vectors):
     tree = group(vectors, 0.3, "euclidean")
     expected = linkage(cdist(vectors, vectors)[np.triu_indices(400, 1)], "complete")
     for distance in (0.02, 0.1, 0.2, 0.29):
@@ -34,7 +26,7 @@ def test_they_are_those_of_complete_linkage(vectors, either_way):
         assert as_sets(tree.labels(distance)) == {s for s in sets if len(s) > 1}
 
 
-def test_every_two_of_a_group_are_within_the_distance_and_groups_only_grow(vectors, either_way):
+def test_every_two_of_a_group_are_within_the_distance_and_groups_only_grow(vectors):
     tree = group(vectors, 0.4, "euclidean")
     before = set()
     for distance in np.linspace(0, 0.4, 9):
@@ -45,13 +37,23 @@ def test_every_two_of_a_group_are_within_the_distance_and_groups_only_grow(vecto
         before = sets
 
 
-def test_a_chain_of_slow_changes_is_not_one_group(either_way):
+def test_a_chain_of_slow_changes_is_not_one_group():
     chain = np.arange(100.0)[:, None]
     labels = group(chain, 1.5, "euclidean").labels(1.5)
     assert np.bincount(labels[labels >= 0]).max() == 2
 
 
-def test_the_number_of_groups_is_known_at_each_distance(vectors, either_way):
+def test_a_long_row_of_equal_steps_is_joined_in_few_rounds(monkeypatch):
+    rounds = []
+    monkeypatch.setattr(
+        grouping, "_mutual", lambda *given, f=grouping._mutual: (rounds.append(1), f(*given))[1]
+    )
+    labels = group(np.arange(3000.0)[:, None], 1.5, "euclidean").labels(1.5)
+    assert np.bincount(labels[labels >= 0]).max() == 2
+    assert len(rounds) < 50
+
+
+def test_the_number_of_groups_is_known_at_each_distance(vectors):
     tree = group(vectors, 0.4, "euclidean")
     distances = np.linspace(0, 0.4, 30)
     expected = [len(as_sets(tree.labels(distance))) for distance in distances]
@@ -90,8 +92,7 @@ def test_nothing_and_one_vector_make_no_groups():
 
 
 def test_too_many_near_each_other_are_grouped_within_a_smaller_distance(vectors, monkeypatch):
-    monkeypatch.setattr(grouping, "_DENSE", 0)
-    monkeypatch.setattr(grouping, "_SPARSE", 1000)
+    monkeypatch.setattr(grouping, "_MOST", 1000)
     tree = group(vectors, 0.5, "euclidean")
     assert 0 < tree.reach < 0.5
     expected = group(vectors, tree.reach, "euclidean")

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orangecontrib.imageanalytics.decoding.fit import Squash, Within
+from orangecontrib.imageanalytics.similarity import detail
 from orangecontrib.imageanalytics.similarity.pairs import Pairs, pairs_within
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ REACH = 0.03
 VERSION = 1
 
 _SIDE, _COLOURS = 16, 4  # of the greys, and of the colours
-#: Length of a fingerprint.
+#: Length of a fingerprint, and of what `IdentityJob` makes; of the latter's parts.
 DIMENSION = _SIDE**2 + 2 * _COLOURS**2
+IDENTITY_DIMENSION = 18 + detail.DIMENSION
 #: Weights of red, green and blue in the greys (ITU-R BT.601, as in JPEG).
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 #: Levels, of 255, by which greys may differ for reasons of compression alone: less contrast than
@@ -73,10 +75,10 @@ class FingerprintJob:
 
 @dataclass(frozen=True, slots=True)
 class IdentityJob:
-    """Tells whether pixels are the same, whatever format they are kept in.
+    """Tells whether pixels are the same, whatever their format, and what their detail is.
 
-    The payload is float32 [18]: 16 bytes of a hash of the upright picture's pixels, its height and
-    its width. It goes where vectors go.
+    The payload is float32 [1384]: 16 bytes of a hash of the upright picture's pixels, its height
+    and its width, and its greys in 64 by 64, packed. It goes where vectors go.
     """
 
     fit = Within(2**24)  # nothing is scaled down
@@ -91,7 +93,8 @@ class IdentityJob:
         height, width = pixels.shape[:2]
         digest = blake3.blake3(np.array(pixels.shape, "<i8").tobytes())
         digest.update(np.ascontiguousarray(pixels).data.cast("B"))
-        return np.array([*digest.digest(16), height, width], np.float32)
+        known = np.array([*digest.digest(16), height, width], np.float32)
+        return np.concatenate([known, detail.packed(_greys(pixels))])
 
 
 def fingerprint(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -113,6 +116,19 @@ def fingerprint(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     colours = values[..., [2, 0]] - grey[..., None]
     small = _averaged(colours, _COLOURS)
     return np.concatenate([_blurred(_averaged(grey, _SIDE)).ravel(), small.ravel()])
+
+
+def _greys(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Average the greys of a picture, on white, over 64 by 64 cells."""
+    from PIL import Image
+
+    picture = Image.fromarray(pixels)
+    if picture.mode == "RGBA":
+        ground = Image.new("RGBA", picture.size, "white")
+        ground.alpha_composite(picture)
+        picture = ground.convert("RGB")
+    size = detail.SIDE, detail.SIDE
+    return np.asarray(picture.convert("L").resize(size, Image.Resampling.BOX))
 
 
 def _averaged(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:

@@ -5,39 +5,40 @@ does not become one group, as it would if being near to any of a group were enou
 could be joined, the nearest are joined first; groups at a larger distance are unions of those at a
 smaller one.
 
-Reference: D. Defays (1977), An efficient algorithm for a complete link method, The Computer
-Journal 20(4).
+All groups that are each other's nearest are joined at once, as no group comes nearer to a third one
+by being joined: so there are some tens of rounds over arrays, and no object per vector or pair.
+
+References: D. Defays (1977), An efficient algorithm for a complete link method, The Computer
+Journal 20(4); F. Murtagh (1983), A survey of recent advances in hierarchical clustering algorithms,
+The Computer Journal 26(4), on joining nearest neighbours of each other.
 """
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from orangecontrib.imageanalytics.similarity.equal_rows import first_equals
 from orangecontrib.imageanalytics.similarity.pairs import Pairs, pairs_within
 from orangecontrib.imageanalytics.similarity.space import Metric, as_matrix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
     from orangecontrib.imageanalytics.similarity.space import Callback
 
-    Merge = tuple[int, int, float]  # two members, one of either group, and the distance
+    # Two members, one of either group, the first of them in both; and the distances.
+    Merges = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]
 
-#: Pairs up to which they are joined one by one: SciPy takes 1 ms to begin.
-_FEW = 500
-#: Vectors that hang together up to which all distances between them are held: 16 MB, twice. SciPy
-#: lets no other thread run while it joins them, which takes 30 ms then.
-_DENSE = 2000
-#: Pairs among more vectors than that: 250 bytes and 10 µs each.
-_SPARSE = 300_000
-#: Pairs in all; parting more takes SciPy 0.1 s, in which no other thread runs.
+#: Pairs in all: some 50 bytes each while they are joined.
 _MOST = 2_000_000
+#: Scatters the order of pairs that are equally far apart: else of a row of equal steps only two
+#: would be joined in each round.
+_SCATTER = np.uint32(2654435761)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,8 +49,8 @@ class MergeTree:
     ----------
     count : int
         Number of vectors.
-    first, second : ndarray of shape (m,), intp
-        Two vectors whose groups are joined.
+    first, second : ndarray of shape (m,), int32
+        Two vectors whose groups are joined: the first one of all, and the first of the other group.
     heights : ndarray of shape (m,), float32
         The largest distance in the joined group; ascending.
     reach : float
@@ -58,8 +59,8 @@ class MergeTree:
     """
 
     count: int
-    first: NDArray[np.intp]
-    second: NDArray[np.intp]
+    first: NDArray[np.int32]
+    second: NDArray[np.int32]
     heights: NDArray[np.float32]
     reach: float
 
@@ -81,22 +82,17 @@ class MergeTree:
         ValueError
             If the distance is beyond `reach`.
         """
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
         if distance > self.reach:
             raise ValueError(f"Groups are known up to a distance of {self.reach:g}.")
         joined = np.searchsorted(self.heights, distance, "right")
-        edges = np.ones(joined, bool), (self.first[:joined], self.second[:joined])
-        graph = coo_array(edges, shape=(self.count, self.count))
-        _, component = connected_components(graph, directed=False)
-        sizes = np.bincount(component, minlength=1)
-        first = np.unique(component, return_index=True)[1]
-        numbers = np.full(len(sizes), -1, np.intp)
-        order = np.argsort(first, kind="stable")
-        groups = order[sizes[order] > 1]
+        first: NDArray[np.intp] = np.arange(self.count)  # of the group that each is in
+        first[self.second[:joined]] = self.first[:joined]
+        while not np.array_equal(first, further := first[first]):
+            first = further
+        numbers = np.full(self.count, -1, np.intp)
+        groups = np.flatnonzero(np.bincount(first, minlength=1) > 1)
         numbers[groups] = np.arange(len(groups))
-        return numbers[component]
+        return numbers[first]
 
     def numbers_of_groups(self, distances: ArrayLike) -> NDArray[np.intp]:
         """Count the groups at each of some distances, without making them.
@@ -110,14 +106,12 @@ class MergeTree:
         -------
         ndarray of shape (n,), intp
         """
-        grouped = np.zeros(self.count, bool)
-        change = np.empty(len(self.heights) + 1, np.intp)
-        change[0] = 0
-        # The members named are the first of their groups, so one look says whether it is one.
-        for index, (one, other) in enumerate(zip(self.first, self.second, strict=True), 1):
-            change[index] = 1 - int(grouped[one]) - int(grouped[other])
-            grouped[one] = grouped[other] = True
-        totals = np.cumsum(change)
+        # Who is named is the first of its group, so it is in one if it was named before.
+        named = np.column_stack([self.first, self.second]).ravel()
+        is_new = np.zeros(len(named), np.intp)
+        is_new[np.unique(named, return_index=True)[1]] = 1
+        change = is_new.reshape(-1, 2).sum(axis=1) - 1
+        totals = np.concatenate([[0], np.cumsum(change)])
         return totals[np.searchsorted(self.heights, np.asarray(distances), "right")]
 
 
@@ -157,15 +151,18 @@ def group(
     ([0, 0, -1, -1, -1], [0, 0, 0, 1, 1])
     """
     matrix = as_matrix(vectors)
-    originals, copies, of = _identical(matrix)
-    pairs = pairs_within(matrix, distance, metric, callback, _MOST, originals)
-    return tree_of(len(matrix), pairs, exact=(of, copies))
+    first = first_equals(matrix)
+    is_copy = first != np.arange(len(matrix))
+    pairs = pairs_within(matrix, distance, metric, callback, _MOST, np.flatnonzero(~is_copy))
+    copies = np.flatnonzero(is_copy)
+    return tree_of(len(matrix), pairs, exact=(first[copies], copies), callback=callback)
 
 
 def tree_of(
     count: int,
     pairs: Pairs,
     exact: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None,
+    callback: Callback | None = None,
 ) -> MergeTree:
     """Make groups of pairs.
 
@@ -177,137 +174,89 @@ def tree_of(
         All within a distance, without those that are in `exact`'s second array.
     exact : (ndarray, ndarray) of shape (e,), intp, optional
         Firsts of their kind, and what equals them.
+    callback : callable, optional
+        Called with 1.0 now and then; what it raises comes out.
     """
-    merges: list[Merge] = []
+    merges = list(_rounds(count, pairs, callback))
     if exact is not None:
-        merges += [(int(one), int(other), 0.0) for one, other in zip(*exact, strict=True)]
-    pairs, parts = _affordable(count, pairs)
-    for part in parts:
-        merges += _linked(part)
-    merges = [merge for merge in merges if merge[2] <= pairs.reach]
-    merges.sort(key=lambda merge: merge[2])  # stable: a tree's own merges keep their order
-    first, second, heights = zip(*merges, strict=True) if merges else ((), (), ())
-    return MergeTree(
-        count,
-        np.array(first, np.intp),
-        np.array(second, np.intp),
-        np.array(heights, np.float32),
-        pairs.reach,
+        of, copies = (part.astype(np.int32) for part in exact)
+        merges.insert(0, (of, copies, np.zeros(len(of), np.float32)))
+    if not merges:
+        merges.append((np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32)))
+    first, second, heights = (np.concatenate(part) for part in zip(*merges, strict=True))
+    order = np.argsort(heights, kind="stable")  # a group's own merges keep their order
+    return MergeTree(count, first[order], second[order], heights[order], pairs.reach)
+
+
+def _rounds(count: int, pairs: Pairs, callback: Callback | None) -> Iterator[Merges]:
+    """Join groups that are each other's nearest, until no two have all their pairs known.
+
+    A group is named by its first member. What remains of the pairs is between groups, in the order
+    of the distances; each knows the largest one of all pairs between the two.
+    """
+    one, other = (ends.astype(np.int32) for ends in (pairs.first, pairs.second))
+    scattered = (one.astype(np.uint32) * _SCATTER) ^ other.astype(np.uint32)
+    order = np.lexsort((scattered * _SCATTER, pairs.distances))
+    one, other, apart = one[order], other[order], pairs.distances[order]
+    while len(one):
+        if callback is not None:
+            callback(1.0)
+        mutual = _mutual(count, one, other)
+        yield one[mutual], other[mutual], apart[mutual]
+        one, other, apart = _between_groups(count, (one, other, apart), mutual)
+
+
+def _mutual(count: int, one: NDArray[np.int32], other: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Tell which pairs are the first for both of their ends."""
+    places = np.arange(len(one), dtype=np.int32)
+    nearest = np.full(count, len(one), np.int32)
+    nearest[one[::-1]] = places[::-1]  # of an index that is named twice, the last value counts
+    of_others = np.full(count, len(one), np.int32)
+    of_others[other[::-1]] = places[::-1]
+    np.minimum(nearest, of_others, out=nearest)
+    found: NDArray[np.bool_] = (nearest[one] == places) & (nearest[other] == places)
+    return found
+
+
+def _between_groups(count: int, pairs: Merges, mutual: NDArray[np.bool_]) -> Merges:
+    """Give the pairs between groups after some were joined, in order.
+
+    Two groups have a distance as long as each pair between them is known.
+    """
+    name, parts = np.arange(count, dtype=np.int32), np.ones(count, np.int8)
+    name[pairs[1][mutual]] = pairs[0][mutual]
+    parts[pairs[0][mutual]] = 2
+    one, other, apart = (part[~mutual] for part in pairs)
+    one, other = name[one], name[other]
+    is_changed = (parts[one] == 2) | (parts[other] == 2)
+    changed = _merged(one[is_changed], other[is_changed], apart[is_changed], parts)
+    kept = one[~is_changed], other[~is_changed], apart[~is_changed]
+    places = np.searchsorted(kept[2], changed[2])
+    return (
+        np.insert(kept[0], places, changed[0]),
+        np.insert(kept[1], places, changed[1]),
+        np.insert(kept[2], places, changed[2]),
     )
 
 
-def _identical(
-    matrix: NDArray[np.floating],
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Tell rows that are the first of their kind, those that equal them, and which they equal.
-
-    Thousands of equal pictures have millions of pairs.
-    """
-    import blake3
-
-    known: dict[bytes, int] = {}
-    originals, copies, of = [], [], []
-    for index, row in enumerate(matrix):
-        before = known.setdefault(blake3.blake3(row.tobytes()).digest(), index)
-        if before == index or not np.isfinite(row).all():
-            originals.append(index)
-        else:
-            copies.append(index)
-            of.append(before)
-    return np.array(originals, np.intp), np.array(copies, np.intp), np.array(of, np.intp)
-
-
-def _affordable(count: int, pairs: Pairs) -> tuple[Pairs, list[Pairs]]:
-    """Part pairs by what hangs together; within a smaller distance if a part is too large."""
-    while True:
-        parts = list(_hanging_together(count, pairs))
-        large = [p for p in parts if len(p.first) > _SPARSE and not _is_dense(p)]
-        if not large:
-            return pairs, parts
-        reach = min(float(np.partition(p.distances, _SPARSE // 2)[_SPARSE // 2]) for p in large)
-        pairs = pairs.within(float(np.nextafter(np.float32(reach), np.float32(0))))
-
-
-def _hanging_together(count: int, pairs: Pairs) -> Iterator[Pairs]:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    edges = np.ones(len(pairs.first), bool), (pairs.first, pairs.second)
-    _, component = connected_components(coo_array(edges, shape=(count, count)), directed=False)
-    of_pair = component[pairs.first]
-    order = np.argsort(of_pair, kind="stable")
-    ends = np.flatnonzero(np.diff(of_pair[order])) + 1
-    for part in np.split(order, ends) if len(order) else []:
-        yield Pairs(pairs.first[part], pairs.second[part], pairs.distances[part], pairs.reach)
-
-
-def _is_dense(part: Pairs) -> bool:
-    return len(np.union1d(part.first, part.second)) <= _DENSE
-
-
-def _linked(part: Pairs) -> list[Merge]:
-    """Join what hangs together."""
-    if len(part.first) == 1:
-        return [(int(part.first[0]), int(part.second[0]), float(part.distances[0]))]
-    members = np.union1d(part.first, part.second)
-    first, second = np.searchsorted(members, part.first), np.searchsorted(members, part.second)
-    is_dense = len(part.first) > _FEW and len(members) <= _DENSE
-    link: Callable[..., Sequence[Merge]] = _dense if is_dense else _sparse
-    merges = link(len(members), first, second, part.distances)
-    return [(int(members[one]), int(members[other]), height) for one, other, height in merges]
-
-
-def _dense(
-    count: int,
-    first: NDArray[np.intp],
-    second: NDArray[np.intp],
-    distances: NDArray[np.float32],
-) -> list[Merge]:
-    from scipy.cluster.hierarchy import linkage
-
-    far = 2 * float(distances.max()) + 1
-    condensed = np.full(count * (count - 1) // 2, far)
-    condensed[first * count - first * (first + 1) // 2 + second - first - 1] = distances
-    found: list[Merge] = []
-    names = list(range(count))  # of each of scipy's clusters, by its first member
-    for one, other, height, _ in linkage(condensed, "complete"):
-        pair = sorted((names[int(one)], names[int(other)]))
-        names.append(pair[0])
-        if height < far:
-            found.append((pair[0], pair[1], float(height)))
-    return found
-
-
-def _sparse(
-    count: int,
-    first: NDArray[np.intp],
-    second: NDArray[np.intp],
-    distances: NDArray[np.float32],
-) -> list[Merge]:
-    """Join the nearest groups all of whose pairs are known, until there are none.
-
-    A group is named by its first member. Two groups have a distance as long as each pair between
-    them is known; what joins them has one to what both had one to.
-    """
-    near: list[dict[int, float]] = [{} for _ in range(count)]
-    order = np.lexsort((second, first, distances))  # what is sorted is a heap
-    columns = (column[order].tolist() for column in (distances, first, second))
-    heap = list(zip(*columns, strict=True))
-    for distance, one, other in heap:
-        near[one][other] = near[other][one] = distance
-    found: list[Merge] = []
-    while heap:
-        height, one, other = heapq.heappop(heap)
-        if near[one].get(other) != height:  # a distance of before they were joined to others
-            continue
-        found.append((one, other, height))
-        mine, its = near[one], near[other]
-        near[one], near[other] = {}, {}
-        for third in mine.keys() | its.keys():
-            near[third].pop(one, None)
-            near[third].pop(other, None)
-        for third in sorted(mine.keys() & its.keys()):
-            distance = max(mine[third], its[third])
-            near[one][third] = near[third][one] = distance
-            heapq.heappush(heap, (distance, min(one, third), max(one, third)))
-    return found
+def _merged(
+    one: NDArray[np.int32],
+    other: NDArray[np.int32],
+    apart: NDArray[np.float32],
+    parts: NDArray[np.int8],
+) -> Merges:
+    """Make one pair of up to four that are between the same two groups; sort by distance."""
+    first, second = np.minimum(one, other), np.maximum(one, other)
+    order = np.lexsort((second, first))
+    first, second, apart = first[order], second[order], apart[order]
+    is_start = np.ones(len(first), bool)
+    is_start[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    starts = np.flatnonzero(is_start)
+    if not len(starts):
+        return first, second, apart
+    apart = np.maximum.reduceat(apart, starts)
+    first, second = first[starts], second[starts]
+    known = np.diff(starts, append=len(is_start))
+    whole = np.flatnonzero(known == parts[first] * parts[second])
+    whole = whole[np.argsort(apart[whole], kind="stable")]
+    return first[whole], second[whole], apart[whole]

@@ -20,7 +20,6 @@ from orangecontrib.imageanalytics.widgets.web_consent import unasked
 if TYPE_CHECKING:
     from Orange.data import Table
 
-    from orangecontrib.imageanalytics.duplicates import Identity
     from orangecontrib.imageanalytics.similarity import MergeTree
     from orangecontrib.imageanalytics.widgets.background import Run
 
@@ -77,23 +76,26 @@ class Request:
     alike: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Facts:
-    """What is known of a picture besides how it looks.
+    """What is known of N pictures besides how they look.
 
     Attributes
     ----------
-    pixels : (int, int), optional
-        Width and height.
-    size : int, optional
-        Of its file, in bytes.
-    changed : float, optional
-        When its file was changed the last time, Unix time in seconds.
+    pixels : ndarray of shape (N, 2), int64
+        Width and height; 0 if not known.
+    sizes : ndarray of shape (N,), int64
+        Of their files, in bytes; -1 if not known.
+    changed : ndarray of shape (N,), float64
+        When their files were changed the last time, Unix time in seconds; NaN if not known.
+    files : ndarray of shape (N,), intp
+        The same number for files with the same content; -1 if not known.
     """
 
-    pixels: tuple[int, int] | None = None
-    size: int | None = None
-    changed: float | None = None
+    pixels: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    changed: NDArray[np.float64]
+    files: Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,8 +116,8 @@ class Found:
         How many there are at each position of the slider.
     distances : callable
         Gives the distances of pairs of rows.
-    facts : dict of int to Facts
-        Of the pictures that are in a group at some distance, by row.
+    facts : Facts
+        Of the pictures that are in a group at some distance.
     skipped : dict of int to Skipped
         Pictures that could not be read.
     unasked : tuple of str
@@ -128,7 +130,7 @@ class Found:
     tree: MergeTree
     counts: NDArray[np.intp]
     distances: Callable[[Rows, Rows], NDArray[np.float32]]
-    facts: dict[int, Facts]
+    facts: Facts
     skipped: dict[int, Skipped]
     unasked: tuple[str, ...]
 
@@ -153,12 +155,16 @@ def find(request: Request, run: Run) -> Found:
 
 def _by_pictures(request: Request, references: list[str | None], run: Run) -> Found:
     from orangecontrib.imageanalytics import duplicates
+    from orangecontrib.imageanalytics.duplicate_files import same_files
     from orangecontrib.imageanalytics.web.reach import Reach
 
     reach, hosts = Reach(user_settings().web_hosts()), unasked(references)
     images, lost = set_lost_apart(references, request.folder)
     found = duplicates.find(images, web=reach, tell=run.tell)
-    facts = _facts(request.table, references, found.tree, found.identities, run)
+    facts = _facts(request.table, references, found.tree, run)
+    looked = found.sizes[:, 0] > 0
+    facts.pixels[looked] = found.sizes[looked]
+    facts.files[:] = same_files(references, found.pixels, facts.sizes, run.check)
     skipped = {**found.skipped, **lost}
     return _found(request, references, found.tree, found.distances, facts, skipped, hosts)
 
@@ -179,7 +185,7 @@ def _by_embedding(request: Request, references: list[str | None], run: Run) -> F
     def distances(first: Rows, second: Rows) -> NDArray[np.float32]:
         return similarity.distances(matrix, first, second)
 
-    facts = _facts(request.table, references, tree, {}, run)
+    facts = _facts(request.table, references, tree, run)
     return _found(request, references, tree, distances, facts, {}, ())
 
 
@@ -201,46 +207,30 @@ def columns_of(table: Table, columns: list[Any]) -> NDArray[np.floating]:
     return found
 
 
-def _facts(
-    table: Table,
-    references: list[str | None],
-    tree: MergeTree,
-    identities: dict[int, Identity],
-    run: Run,
-) -> dict[int, Facts]:
+def _facts(table: Table, references: list[str | None], tree: MergeTree, run: Run) -> Facts:
     """Look at the files of all pictures that may be in a group."""
-    sizes = _sizes(table)
-    facts = {}
-    for row in np.flatnonzero(tree.labels(tree.reach) >= 0).tolist():
-        run.check()
-        pixels = sizes(row)
-        if row in identities:
-            pixels = identities[row].width, identities[row].height
-        facts[row] = _of_file(references[row], pixels)
-    return facts
-
-
-def _sizes(table: Table) -> Callable[[int], tuple[int, int] | None]:
-    names = {variable.name: variable for variable in (*table.domain.variables, *table.domain.metas)}
-    if not all(n in names and names[n].is_continuous for n in (_WIDTH, _HEIGHT)):
-        return lambda row: None
-    width, height = (table.get_column(names[name]) for name in (_WIDTH, _HEIGHT))
-
-    def size(row: int) -> tuple[int, int] | None:
-        pair = width[row], height[row]
-        return None if np.isnan(pair).any() else (int(pair[0]), int(pair[1]))
-
-    return size
-
-
-def _of_file(reference: str | None, pixels: tuple[int, int] | None) -> Facts:
     from orangecontrib.imageanalytics.sources import LocalFile, resolve
 
-    source = resolve(reference)
-    if isinstance(source, LocalFile):
-        stat: os.stat_result = source.stat
-        return Facts(pixels, stat.st_size, stat.st_mtime)
-    return Facts(pixels)
+    count = len(references)
+    sizes, changed = np.full(count, -1, np.int64), np.full(count, np.nan)
+    for row in np.flatnonzero(tree.labels(tree.reach) >= 0).tolist():
+        run.check()
+        source = resolve(references[row])
+        if isinstance(source, LocalFile):
+            stat: os.stat_result = source.stat
+            sizes[row], changed[row] = stat.st_size, stat.st_mtime
+    return Facts(_pixels(table), sizes, changed, np.full(count, -1, np.intp))
+
+
+def _pixels(table: Table) -> NDArray[np.int64]:
+    """Read the sizes of pictures that a table has, as Import Images makes it."""
+    names = {variable.name: variable for variable in (*table.domain.variables, *table.domain.metas)}
+    found = np.zeros((len(table), 2))
+    if all(name in names and names[name].is_continuous for name in (_WIDTH, _HEIGHT)):
+        found[:, 0] = table.get_column(names[_WIDTH])
+        found[:, 1] = table.get_column(names[_HEIGHT])
+        found[~np.isfinite(found).all(axis=1)] = 0
+    return found.astype(np.int64)
 
 
 # ---- groups at a distance
@@ -294,10 +284,13 @@ def arrange(found: Found, distance: float, keep: Keep, by_hand: frozenset[str], 
         but for these pictures (by reference), which are kept instead.
     """
     labels = found.tree.labels(min(distance, found.tree.reach))
-    keys = _keys(found, keep, by_hand)
-    rows = sorted(np.flatnonzero(labels >= 0).tolist(), key=lambda row: (labels[row], keys(row)))
+    rows = np.flatnonzero(labels >= 0)
+    order = rows[
+        np.lexsort(
+            (rows, *_rule(found.facts, keep, rows), ~_chosen(found, by_hand)[rows], labels[rows])
+        )
+    ]
     run.check()
-    order = np.array(rows, np.intp)
     sizes = np.bincount(labels[order], minlength=0).astype(np.intp)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.intp)[: len(sizes)]
     kept = labels < 0
@@ -307,36 +300,37 @@ def arrange(found: Found, distance: float, keep: Keep, by_hand: frozenset[str], 
     distances[order] = np.where(order == of_order, 0, found.distances(of_order, order))
     run.check()
     tables = _tables(found.request.table, labels, kept, distances)
-    headings = _headings(sizes, starts, distances[order])
+    headings = _headings(sizes, starts, distances[order], found.facts.files[order])
     return Groups(labels, order, sizes, headings, kept, distances, *tables)
 
 
-def _headings(sizes: Rows, starts: Rows, distances: NDArray[np.float32]) -> list[str]:
-    farthest = np.maximum.reduceat(distances, starts) if len(starts) else distances
+def _headings(sizes: Rows, starts: Rows, distances: NDArray[np.float32], files: Rows) -> list[str]:
+    if not len(starts):
+        return []
+    farthest = np.maximum.reduceat(distances, starts)
+    is_one_file = (files == np.repeat(files[starts], sizes)) & (files >= 0)
+    all_one_file = np.logical_and.reduceat(is_one_file, starts)
     headings = []
-    for number, (size, apart) in enumerate(zip(sizes.tolist(), farthest.tolist(), strict=True), 1):
-        how = "the same pixels" if apart == 0 else f"up to {apart:.4f} from the kept one"
+    told = zip(sizes.tolist(), farthest.tolist(), all_one_file.tolist(), strict=True)
+    for number, (size, apart, one_file) in enumerate(told, 1):
+        how = f"up to {apart:.4f} from the kept one"
+        if apart == 0:
+            how = "the same file" if one_file else "the same pixels"
         headings.append(f"Group {number}: {size} images, {how}")
     return headings
 
 
-def _keys(found: Found, keep: Keep, by_hand: frozenset[str]) -> Callable[[int], tuple[Any, ...]]:
-    """Give what sorts the rows of a group, the one that is kept first."""
-    facts, none = found.facts, Facts()
+def _rule(facts: Facts, keep: Keep, rows: Rows) -> tuple[NDArray[Any], ...]:
+    """Give what sorts rows so that what is kept comes first, the most important last."""
+    if keep is Keep.LARGEST:
+        return -facts.sizes[rows], -facts.pixels[rows].prod(axis=1)
+    return (facts.changed[rows],) if keep is Keep.OLDEST else ()  # NaN is last
 
-    def key(row: int) -> tuple[Any, ...]:
-        fact = facts.get(row, none)
-        is_chosen = (found.references[row] or "") in by_hand
-        if keep is Keep.LARGEST:
-            width, height = fact.pixels or (0, 0)
-            rule: tuple[Any, ...] = (-width * height, -(fact.size or 0))
-        elif keep is Keep.OLDEST:
-            rule = (fact.changed if fact.changed is not None else float("inf"),)
-        else:
-            rule = ()
-        return (not is_chosen, *rule, row)
 
-    return key
+def _chosen(found: Found, by_hand: frozenset[str]) -> NDArray[np.bool_]:
+    if not by_hand:
+        return np.zeros(len(found.references), bool)
+    return np.fromiter((name in by_hand for name in found.references), bool, len(found.references))
 
 
 def _tables(

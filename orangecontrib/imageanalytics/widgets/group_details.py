@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import PurePath
 
+import numpy as np
 from AnyQt.QtCore import Qt
 from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
@@ -58,17 +59,32 @@ class GroupDetails(QTreeWidget):
 def texts(found: Found, groups: Groups, row: int) -> list[str]:
     """What is known of a row, for people."""
     reference = found.references[row] or ""
-    fact = found.facts.get(row, Facts())
-    changed = None if fact.changed is None else time.localtime(fact.changed)
+    changed = float(found.facts.changed[row])
     return [
         "kept" if groups.kept[row] else "",
         found.titles[row],
-        "" if fact.pixels is None else "{} × {}".format(*fact.pixels),
-        "" if fact.size is None else size_text(fact.size),
-        "" if changed is None else time.strftime("%Y-%m-%d %H:%M", changed),
-        distance_text(float(groups.distances[row])),
+        pixels_text(found.facts, row),
+        size_text(int(found.facts.sizes[row])),
+        "" if np.isnan(changed) else time.strftime("%Y-%m-%d %H:%M", time.localtime(changed)),
+        _apart(found, groups, row),
         shown(str(PurePath(reference).parent)) if reference and "://" not in reference else "",
     ]
+
+
+def _apart(found: Found, groups: Groups, row: int) -> str:
+    """How far a picture is from the kept one; at 0, whether it is the same file."""
+    distance = float(groups.distances[row])
+    if distance or groups.kept[row]:
+        return "" if groups.kept[row] else distance_text(distance)
+    files, label = found.facts.files, groups.labels[row]
+    kept = np.flatnonzero((groups.labels == label) & groups.kept)[0]
+    return "same file" if files[row] >= 0 and files[row] == files[kept] else "same pixels"
+
+
+def pixels_text(facts: Facts, row: int) -> str:
+    """Width and height, for people."""
+    width, height = facts.pixels[row].tolist()
+    return f"{width} × {height}" if width else ""
 
 
 def distance_text(distance: float) -> str:
@@ -77,7 +93,7 @@ def distance_text(distance: float) -> str:
 
 
 def size_text(size: int) -> str:
-    """Bytes, for people."""
+    """Bytes, for people; nothing for what is not known."""
     if size < 10_000:
-        return f"{size} B"
+        return f"{size} B" if size >= 0 else ""
     return f"{size / 1e3:.0f} kB" if size < 10**7 else f"{size / 1e6:.1f} MB"

@@ -225,6 +225,7 @@ class Sections(Layout):
         self._starts = np.concatenate([[0], np.cumsum(self._sizes)]).astype(np.intp)
         self._titles = titles
         self._heading = heading
+        self._count = 0
         self._tops = np.zeros(len(self._sizes) + 1, np.intp)
         self._cell = QSize(1, 1)
         self._viewport = QSize(1, 1)
@@ -232,6 +233,7 @@ class Sections(Layout):
 
     def arrange(self, count: int, cell: QSize, viewport: QSize) -> None:
         """Arrange so many cells of this size for a window of this size."""
+        self._count = count
         self._cell = cell
         self._viewport = viewport
         self.columns = max(1, viewport.width() // cell.width())
@@ -269,7 +271,8 @@ class Sections(Layout):
             rows = np.arange(first, (rect.bottom() - top) // height + 1, dtype=np.intp)
             places = (rows[:, None] * self.columns + columns).ravel()
             found.append(places[places < self._sizes[group]] + self._starts[group])
-        return np.concatenate(found) if found else np.empty(0, np.intp)
+        positions = np.concatenate(found) if found else np.empty(0, np.intp)
+        return positions[positions < self._count]  # the model may have changed already
 
     def step(self, position: int, step: Step) -> int:
         """Which cell a key leads to."""

@@ -26,7 +26,11 @@ from orangecontrib.imageanalytics.widgets.duplicates_run import (
     arrange,
     find,
 )
-from orangecontrib.imageanalytics.widgets.group_details import GroupDetails, texts
+from orangecontrib.imageanalytics.widgets.group_details import (
+    GroupDetails,
+    pixels_text,
+    size_text,
+)
 from orangecontrib.imageanalytics.widgets.images_layout import Sections
 from orangecontrib.imageanalytics.widgets.images_view import ImagesView, Mark
 from orangecontrib.imageanalytics.widgets.web_consent import NOT_FETCHED, agree, ask
@@ -302,10 +306,11 @@ class OWDuplicateImages(Background):
         """Say in a line what is known of a picture, and whether it is kept."""
         if self.found is None or self.groups is None:
             return Mark()
-        _, _, pixels, size, *_ = texts(self.found, self.groups, row)
+        facts = self.found.facts
         is_kept = bool(self.groups.kept[row])
         frame = self.palette().color(self.palette().ColorRole.Highlight) if is_kept else None
-        caption = ", ".join(filter(None, (pixels, size)))
+        known = pixels_text(facts, row), size_text(int(facts.sizes[row]))
+        caption = ", ".join(filter(None, known))
         return Mark(caption, frame, "kept" if is_kept else "", dimmed=False)
 
     def _selection_changed(self) -> None:
