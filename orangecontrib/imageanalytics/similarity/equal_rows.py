@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Bytes that are summed at once.
-_AT_ONCE = 16 * 2**20
+_AT_ONCE = 4 * 2**20
 
 
 def first_equals(matrix: NDArray[Any]) -> NDArray[np.intp]:

@@ -336,21 +336,18 @@ def _chosen(found: Found, by_hand: frozenset[str]) -> NDArray[np.bool_]:
 def _tables(
     table: Table, labels: Rows, kept: NDArray[np.bool_], distances: NDArray[np.float32]
 ) -> tuple[Table | None, Table | None, Table]:
-    from Orange.data import ContinuousVariable, DiscreteVariable, Domain
-    from Orange.data.util import get_unique_names
+    from Orange.data import ContinuousVariable, DiscreteVariable
 
-    domain = table.domain
-    group, distance, is_kept = get_unique_names(domain, ["group", "distance", "kept"])
-    new = (
+    from orangecontrib.imageanalytics.widgets.more_metas import free_names, with_metas
+
+    group, distance, is_kept = free_names(table.domain, ["group", "distance", "kept"])
+    columns = (
         ContinuousVariable(group, number_of_decimals=0),
         ContinuousVariable(distance, number_of_decimals=4),
         DiscreteVariable(is_kept, ("no", "yes")),
     )
-    data = table.transform(Domain(domain.attributes, domain.class_vars, (*domain.metas, *new)))
-    with data.unlocked(data.metas):
-        data.metas[:, -3] = np.where(labels >= 0, labels + 1.0, np.nan)
-        data.metas[:, -2] = distances
-        data.metas[:, -1] = kept.astype(float)
+    numbers = np.where(labels >= 0, labels + 1.0, np.nan)
+    data = with_metas(table, columns, np.column_stack([numbers, distances, kept]))
     unique, grouped = np.flatnonzero(kept), np.flatnonzero(labels >= 0)
     return (
         table[unique] if len(unique) else None,

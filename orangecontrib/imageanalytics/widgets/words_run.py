@@ -266,15 +266,16 @@ def answered(similarities: Scores, question: Question) -> Answer:
 
 
 def _tables(table: Table, found: Answer) -> tuple[Table | None, Table]:
-    from Orange.data import ContinuousVariable, DiscreteVariable, Domain
-    from Orange.data.util import get_unique_names
+    from Orange.data import ContinuousVariable, DiscreteVariable
 
-    queries, domain = found.question.queries, table.domain
+    from orangecontrib.imageanalytics.widgets.more_metas import free_names, with_metas
+
+    queries = found.question.queries
     several = len(queries) > 1
     wanted = list(queries)
     if several:
         wanted += [*(f"{query} (probability)" for query in queries), "best label"]
-    names = get_unique_names(domain, wanted)
+    names = free_names(table.domain, wanted)
     columns = [found.similarities]
     new = [ContinuousVariable(name, number_of_decimals=3) for name in names[: len(queries)]]
     if several:
@@ -283,9 +284,7 @@ def _tables(table: Table, found: Answer) -> tuple[Table | None, Table]:
         new.append(DiscreteVariable(names[-1], queries))
         best = np.where(found.best >= 0, found.best, np.nan)
         columns += [found.probabilities, best[:, None]]
-    data = table.transform(Domain(domain.attributes, domain.class_vars, (*domain.metas, *new)))
-    with data.unlocked(data.metas):
-        data.metas[:, len(domain.metas) :] = np.hstack(columns)
+    data = with_metas(table, new, np.hstack(columns))
     rows = found.order[found.matching[found.order]]
     return (data[rows] if len(rows) else None), data
 
