@@ -46,7 +46,7 @@ def as_jpeg(picture: Image.Image, quality: int = 60) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("lines", [1, 2, 5])
+@pytest.mark.parametrize("lines", [4, 9, 25])
 def test_other_pages_are_no_copies_of_each_other_and_recompressed_and_scaled_ones_are(lines):
     pages = [page(seed, lines) for seed in range(6)]
     half = [one.resize((310, 440), Image.Resampling.LANCZOS) for one in pages]

@@ -12,6 +12,7 @@ import pytest
 from AnyQt.QtCore import QSettings
 from Orange.data import ContinuousVariable, Domain, Table
 from Orange.widgets.tests.base import WidgetTest
+from PIL import Image
 
 from orangecontrib.imageanalytics.widgets.duplicates_run import Keep, Mode
 from orangecontrib.imageanalytics.widgets.owduplicateimages import OWDuplicateImages
@@ -146,6 +147,29 @@ class TestDuplicateImages(WidgetTest):
         self.finish(widget)
         assert widget.groups.kept.tolist() == [True, False, False]
         assert "1979" in widget.details.topLevelItem(0).text(4)
+
+    def test_the_same_file_is_told_from_the_same_pixels(self):
+        lemon, cow = PHOTOS / "fruit" / "lemon.png", PHOTOS / "animal" / "cow.png"
+        paths = [str(shutil.copy(lemon, self.folder / n)) for n in "abc"]
+        saved = self.folder / "cow.png"
+        Image.open(cow).save(saved, compress_level=0)
+        widget = self.make(keep=str(Keep.FIRST))
+        self.give(widget, image_table([*paths, str(cow), str(saved)]))
+        same_file, same_pixels = widget.groups.headings
+        assert "3 images, the same file" in same_file
+        assert "2 images, the same pixels" in same_pixels
+        told = [widget.details.topLevelItem(row).text(5) for row in range(3)]
+        assert told == ["", "same file", "same file"]
+        widget.view.select_rows([4])
+        assert widget.details.topLevelItem(1).text(5) == "same pixels"
+
+    def test_nothing_is_drawn_once_the_data_has_gone(self):
+        widget = self.make()
+        widget.show()
+        self.give(widget, image_table(self.copies()))
+        assert len(widget.view.visible())
+        self.give(widget, None)
+        assert len(widget.view.visible()) == 0 and not widget.view.grab().isNull()
 
     def test_by_hand_any_can_be_kept_and_that_is_saved_with_the_workflow(self):
         widget = self.make()

@@ -29,7 +29,7 @@ SIDE = 64
 DIMENSION = -(-(SIDE**2) // 3)
 #: By which the difference in a block may exceed its edges, at most, and levels, of 255, that are
 #: added to these, of pictures as they are: of converted copies 99 % are below, whatever they show.
-_AS_IT_IS, _NOISE = 0.31, 5.0
+_AS_IT_IS, _NOISE = 0.5, 5.0
 #: The same once one was moved onto the other,
 _MOVED, _MOVED_NOISE = 1.1, 1.0
 #: and the share of the difference that may remain then: what is not the same is not explained so.

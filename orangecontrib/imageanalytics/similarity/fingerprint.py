@@ -128,7 +128,7 @@ def _greys(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         ground.alpha_composite(picture)
         picture = ground.convert("RGB")
     size = detail.SIDE, detail.SIDE
-    return np.asarray(picture.convert("L").resize(size, Image.Resampling.BOX))
+    return np.asarray(picture.convert("L").resize(size, Image.Resampling.BICUBIC))
 
 
 def _averaged(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
