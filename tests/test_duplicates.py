@@ -163,3 +163,13 @@ def test_fewer_are_compared_closely_when_too_many_are_alike(monkeypatch):
     noisy = np.clip(base + noise, 0, 255).astype(np.uint8)
     pairs = near_copies(np.array([fingerprint(picture) for picture in noisy]))
     assert 0 < pairs.reach < duplicates.REACH and len(pairs.first)
+
+
+def test_a_grey_area_is_no_grey_copy_of_a_green_one():
+    green, grey = np.zeros((200, 200, 3), np.uint8), np.zeros((200, 200, 3), np.uint8)
+    green[:], grey[:] = (47, 180, 133), (135, 135, 135)  # equally bright
+    assert find([green, grey, green.copy()], workers=1).tree.labels(NEAR_COPY).tolist() == [
+        0,
+        -1,
+        0,
+    ]

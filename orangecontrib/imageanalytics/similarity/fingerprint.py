@@ -5,15 +5,18 @@ a near copy of another if the greys of one explain those of the other: up to a s
 size by a few per cent (what cropping does), and up to contrast. What they do not explain, as a
 share of the picture's variance, is the distance.
 
+Pairs that are near are compared once more, in detail (`detail.py`): two pages of text, or two
+windows of one program, are alike in so few greys.
+
 Chosen by measurement (benchmarks/duplicates.py): on 265 cut-outs this tells all copies that are
 recompressed, scaled, converted or grey from other pictures of their class (the former are within
-0.008, the latter from 0.018 on), and 92 % of those cropped by 3 %. At a precision of 1, the
-perceptual hashes pHash (of ImageHash) and PDQ found 98 % and 95 % of the former and 69 % and 25 %
-of the cropped ones; SqueezeNet's embedding half of the former, as networks are made not to see such
-differences as that of a red and a green traffic light.
+0.008, the latter from 0.018 on). At a precision of 1, the perceptual hashes pHash (of ImageHash)
+and PDQ found 98 % and 95 % of these, and SqueezeNet's embedding half, as networks are made not to
+see such differences as that of a red and a green traffic light.
 
-The measure, its blur and `NEAR_COPY` were chosen on these very pictures, of some twenty variants;
-no other set was at hand to confirm them on. The others' distances are the best on this set, too.
+The measure, its blur and `NEAR_COPY` were chosen on these very pictures, of some twenty variants.
+The look at the detail was chosen on photos, pages, plots, screenshots and icons, and tried on
+others of these kinds: see the page on Duplicate Images for both.
 """
 
 from __future__ import annotations
@@ -172,7 +175,8 @@ def near_copies(
     wide = np.column_stack([greys, np.full(len(greys), _NOISE * _SIDE, np.float32)])
     found = pairs_within(wide, _CANDIDATES, callback=callback, at_most=_MOST)
     alike = abs(means[found.first, 0] - means[found.second, 0]) <= _BRIGHTNESS
-    alike &= _same_colours(fingerprints[:, _SIDE**2 :], found)
+    is_flat = np.sqrt(np.square(greys).mean(axis=1)) < _NOISE
+    alike &= _same_colours(fingerprints[:, _SIDE**2 :], is_flat, found)
     first, second = found.first[alike], found.second[alike]
     is_whole = found.reach == _CANDIDATES
     apart = _apart(greys, first, second, callback)
@@ -204,13 +208,17 @@ def _apart(
     return found
 
 
-def _same_colours(colours: NDArray[np.float32], pairs: Pairs) -> NDArray[np.bool_]:
+def _same_colours(
+    colours: NDArray[np.float32], is_flat: NDArray[np.bool_], pairs: Pairs
+) -> NDArray[np.bool_]:
+    """Tell which pairs have the same colours, or none in one of them, which shows something."""
     strength = np.sqrt(np.square(colours).mean(axis=1))
     result = np.empty(len(pairs.first), bool)
     for start in range(0, len(result), _AT_ONCE):
         one, other = (ends[start : start + _AT_ONCE] for ends in (pairs.first, pairs.second))
         difference = np.sqrt(np.square(colours[one] - colours[other]).mean(axis=1))
         colourless = np.minimum(strength[one], strength[other]) < _COLOURLESS
+        colourless &= ~(is_flat[one] | is_flat[other])
         result[start : start + _AT_ONCE] = colourless | (difference <= _COLOUR)
     return result
 
