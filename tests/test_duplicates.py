@@ -1,6 +1,8 @@
 """Which pictures are the same, without an embedding: real files, real workers."""
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,11 @@ from PIL import Image, ImageOps
 
 from orangecontrib.imageanalytics import duplicates
 from orangecontrib.imageanalytics.cache import Cache
+from orangecontrib.imageanalytics.duplicate_files import same_files
 from orangecontrib.imageanalytics.duplicates import NEAR_COPY, find
 from orangecontrib.imageanalytics.outcome import Reason
 from orangecontrib.imageanalytics.similarity.fingerprint import fingerprint, near_copies
+from orangecontrib.imageanalytics.sources import content_hash
 from tests.copies import on_white, write_copies
 
 
@@ -173,3 +177,24 @@ def test_a_grey_area_is_no_grey_copy_of_a_green_one():
         -1,
         0,
     ]
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["known to the cache", "read"])
+def test_the_same_file_under_other_names_is_told(photos, tmp_path, is_known, monkeypatch):
+    paths = [str(shutil.copy(photos[i], tmp_path / f"{n}.png")) for n, i in enumerate((0, 0, 1, 1))]
+    with open(paths[3], "ab") as file:
+        file.write(b" ")  # as many pixels, and another file
+    for path in paths:
+        os.utime(path, (1e9, 1e9))
+    cache = Cache(tmp_path / "cache")
+    if is_known:
+        for path in paths[:2]:
+            state = Path(path).stat()
+            content = content_hash(Path(path).read_bytes())
+            cache.remember_file(path, state, content, read_after=time.time() + 10)
+        reads = "orangecontrib.imageanalytics.duplicate_files.hash_file"
+        monkeypatch.setattr(reads, lambda path: pytest.fail("it was read"))
+    sizes = np.array([Path(path).stat().st_size for path in paths])
+    found = same_files(paths, np.array([0, 0, 2, 2]), sizes, lambda: None, cache)
+    assert found.tolist() == [0, 0, -1, -1]
+    cache.close()

@@ -21,6 +21,7 @@ from orangecontrib.imageanalytics.cache.keys import (
     url_digest,
 )
 from orangecontrib.imageanalytics.cache.tables import (
+    FILE,
     FILE_AND_VECTOR,
     SIZE,
     VECTOR,
@@ -155,6 +156,23 @@ class Blobs:
                 if (blob := self._whole(content, fingerprint, row)) is not None:
                     return blob
         return None if content is None else self.blob(content, fingerprint)
+
+    def content_of_file(self, path: str, stat: os.stat_result) -> bytes | None:
+        """Return the content hash of a file, if it is known in this very state.
+
+        Parameters
+        ----------
+        path, stat
+            See `blob_of_file`.
+        """
+        digest, state = path_digest(path), file_state(stat)
+        content = self._new_content(digest, state)
+        if content is None:
+            for found, crc, used in self._disk.rows(FILE, (digest, state)):
+                if checksum(digest, state, found) == crc:
+                    self._note_use("files", digest, used)
+                    return found
+        return content
 
     def knows_size(self, size: int) -> bool:
         """Tell whether any image of this many bytes is known.

@@ -68,6 +68,10 @@ JOIN entries ON entries.content = ? AND entries.model = models.id
 JOIN vectors ON vectors.id = entries.id
 WHERE models.fingerprint = ?
 """
+FILE = """
+SELECT CAST(content AS BLOB), checksum, CAST(used AS INTEGER)
+FROM files WHERE path = ? AND state = ?
+"""
 FILE_AND_VECTOR = """
 SELECT CAST(files.content AS BLOB), files.checksum, CAST(files.used AS INTEGER),
     entries.id, CAST(entries.used AS INTEGER), vectors.checksum, vectors.vector
