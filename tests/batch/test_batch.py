@@ -8,6 +8,7 @@ import os
 import threading
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -304,6 +305,38 @@ def test_a_zip_file_and_other_file_systems_are_read(photos, pattern, tmp_path):
         assert Run(given[:-1], out, 100).here().embedded == 30
     finally:
         memory.rm("/", recursive=True)
+
+
+class Patience(float):
+    """How long fetching may take: all that is being fetched arrives just when it is looked at."""
+
+    arrive: Callable[[], object]
+
+    def __lt__(self, taken: float) -> bool:
+        self.arrive()
+        return super().__lt__(taken)
+
+
+def test_images_may_arrive_while_those_are_looked_for_that_take_too_long(pattern, monkeypatch):
+    may_arrive = threading.Event()
+
+    def read(address: str) -> bytes:
+        may_arrive.wait(30)
+        return png(GREYS[0])
+
+    def arrive() -> None:
+        may_arrive.set()
+        for thread in threading.enumerate():
+            if thread.name == "image fetcher":
+                thread.join(30)
+
+    patience = Patience(60)
+    patience.arrive = arrive
+    monkeypatch.setattr(one_shard, "_FETCH", patience)
+    monkeypatch.setattr(one_shard, "_NEWS", 0.0)
+    monkeypatch.setattr(one_shard.addresses, "read", read)
+    assert Run(["memory://1.png", "memory://2.png"], pattern, 10).here().embedded == 2
+    assert may_arrive.is_set()
 
 
 class ObjectStore(MemoryFileSystem):

@@ -175,6 +175,7 @@ class _Embedding:
         self._held = threading.Semaphore(_HELD)
         self._fetchers = DaemonThreads("image fetcher")
         self._fetching: dict[Future[Result], float] = {}  # and since when
+        self._lock = threading.Lock()  # of that: fetchers' threads take out what has arrived
         self._downloads: Downloads | None = None
         self._told = time.monotonic()
 
@@ -207,9 +208,12 @@ class _Embedding:
     def _look(self, futures: list[Future[Result]]) -> None:
         """Tell how far it is, and let go of what takes too long to be fetched."""
         self._told = time.monotonic()
-        for future in [f for f, since in self._fetching.items() if self._told - since > _FETCH]:
-            slow = f"fetching it took longer than {_FETCH:g} s and was stopped"
-            _settle(future, Result(Skipped(Reason.NOT_DOWNLOADED, slow)))
+        with self._lock:
+            fetching = list(self._fetching.items())
+        for future, since in fetching:
+            if self._told - since > _FETCH:
+                slow = f"fetching it took longer than {_FETCH:g} s and was stopped"
+                _settle(future, Result(Skipped(Reason.NOT_DOWNLOADED, slow)))
         self._tell(sum(future.done() for future in futures))
 
     def _begin(
@@ -244,10 +248,12 @@ class _Embedding:
         self._acquire(self._held, futures)
         promised: Future[Result] = Future()
         promised.add_done_callback(lambda done: self._held.release())
-        self._fetching[promised] = time.monotonic()
+        with self._lock:
+            self._fetching[promised] = time.monotonic()
 
         def fetched(fetching: Future) -> None:
-            self._fetching.pop(promised, None)
+            with self._lock:
+                self._fetching.pop(promised, None)
             try:
                 got = fetching.result()
                 if isinstance(got, Skipped):
