@@ -9,12 +9,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas
 import pytest
 from Orange.data import Table
 
+from orangecontrib.imageanalytics import output_files
 from orangecontrib.imageanalytics.__main__ import main
 from orangecontrib.imageanalytics.import_images import ImportImages
 from orangecontrib.imageanalytics.tables import embeddings
@@ -168,9 +170,29 @@ def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_two_outputs_cannot_be_one_file(photos):
-    with pytest.raises(SystemExit):
-        main([str(photos[0]), "-o", "out.tab", "--skipped", "out.tab"])
+@pytest.mark.parametrize("name", ["out.tab", "folder/../out.tab", "link.tab", "away/out.tab"])
+def test_the_two_outputs_cannot_be_one_file(photos, tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    try:
+        Path("link.tab").symlink_to("out.tab")
+        Path("away").symlink_to(tmp_path, target_is_directory=True)
+    except OSError:
+        if name not in ("out.tab", "folder/../out.tab"):
+            pytest.skip("this account may not make links")
+    with pytest.raises(SystemExit) as ended:
+        main([str(photos[0]), "-o", str(tmp_path / "out.tab"), "--skipped", name])
+    assert ended.value.code == 2
+    assert "different files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("platform", ["darwin", sys.platform])
+def test_capitals_tell_two_outputs_apart_where_they_tell_files_apart(
+    tmp_path, monkeypatch, platform
+):
+    monkeypatch.setattr(output_files, "sys", SimpleNamespace(platform=platform))
+    places = {output_files.place_of(tmp_path / name) for name in ("out.csv", "OUT.csv")}
+    assert (len(places) == 1) == (platform in ("win32", "darwin"))
 
 
 def test_a_reader_who_leaves_early_changes_nothing(photos, tmp_path):

@@ -69,10 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from orangecontrib.imageanalytics.cache import Cache
 
     cache = Cache(options.cache, enabled=not options.no_cache)
-    for path in filter(None, (options.output, options.skipped)):
+    outputs = [path for path in (options.output, options.skipped) if path is not None]
+    for path in outputs:
         if problem := output_files.problem_with(path):
             parser.error(problem)
-    if options.output is not None and options.output == options.skipped:
+    if len({output_files.place_of(path) for path in outputs}) < len(outputs):
         parser.error("the embedded and the skipped images go into different files")
     return exit_code_of(
         lambda: _embed(options, cache), parser, "what was computed is kept for the next run"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,6 +62,15 @@ def problem_with(path: Path) -> str | None:
     if not os.access(path.parent, os.W_OK):
         return f"the folder {path.parent} may not be written to"
     return None
+
+
+def place_of(path: Path) -> str:
+    """Give the one name of a file among all that it may be called by, to tell two files apart.
+
+    Names that differ in nothing but capitals are one file on Windows and macOS.
+    """
+    place = os.path.normcase(os.path.realpath(path))
+    return place.casefold() if sys.platform == "darwin" else place
 
 
 def needs_orange(*paths: Path | None) -> bool:
