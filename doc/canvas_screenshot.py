@@ -222,12 +222,11 @@ def arrange(window: Any) -> Iterator[Callable[[], bool]]:
     menu = grid.panel.layout
     menu.setCurrentIndex(menu.findData("map"))
     menu.activated.emit(menu.currentIndex())
-    grid.panel.size.setValue(44)
+    grid.panel.size.setValue(64)
     grid.resize(880, 540)
     grid.show()
     grid.move(300, 200)
     yield pause(1)
-    grid.view.zoom(3)
     grid.view.picked.emit(grid.view.images.order[-6:], Qt.KeyboardModifier.NoModifier)
     yield lambda: viewer.shown is not None and len(viewer.shown.order) == 6
     yield pause(3)
