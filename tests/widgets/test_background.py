@@ -164,6 +164,17 @@ class TestBackground(base.WidgetTest):
         assert "ZeroDivisionError" in widget.Error.unexpected.tb
         assert reported[0][0] is ZeroDivisionError and not widget.isInvalidated()
 
+    def test_a_report_holds_names_and_values_as_text(self):
+        widget = self.make()
+        tag = "<img src='http://x.test/'>"
+        widget.report_items(tag, [(tag, tag), ("Count", 3), ("Left out", None), ("Too", False)])
+        widget.report_items({"Wording": tag})
+        widget.report_paragraph(tag, tag)
+        widget.report_paragraph(tag)
+        report = widget.report_html
+        assert "<img" not in report and report.count("&lt;img src=") == 7
+        assert "Count" in report and "out" not in report and "Too" not in report
+
 
 def fails(error, run):
     raise error

@@ -227,6 +227,12 @@ class TestFindImages(WidgetTest):
         widget.send_report()
         assert "lemon" in widget.report_html
 
+    def test_a_strangers_settings_are_text_in_the_report(self):
+        tag = '<img src="http://127.0.0.1/seen">'
+        widget = self.make(typed=tag, template=tag)
+        widget.send_report()
+        assert "<img" not in widget.report_html and widget.report_html.count("&lt;img") == 2
+
 
 def test_queries_are_read_from_text_from_categories_and_each_once():
     assert queries_of(texts("a", " b ", "a", "")) == ("a", "b")

@@ -34,6 +34,7 @@ window's thread; `start` not from `on_done`, which Orange forbids.
 
 from __future__ import annotations
 
+import html
 import sys
 import time
 from collections.abc import Callable
@@ -250,6 +251,31 @@ class Background(OWWidget, ConcurrentWidgetMixin, openclass=True):  # type: igno
             # To Orange's reporter. Raised here, it would leave the widget marked as busy.
             sys.excepthook(type(ex), ex, ex.__traceback__)
 
+    # Orange puts what a report is told into its HTML as it is. A column's name or a setting of a
+    # stranger's workflow could then make the report's view, a browser, fetch an address.
+
+    def report_name(self, name: str) -> None:
+        """Begin a part of the report; its name is text, not HTML."""
+        super().report_name(html.escape(str(name)))
+
+    def report_items(self, name: Any, items: Any = None) -> None:
+        """Add names with values to the report, all of them text; a value of None is left out.
+
+        Parameters
+        ----------
+        name : str
+            What is above them; may be left out, as in Orange's own.
+        items : dict, or sequence of pairs
+        """
+        title, items = self._fix_args(name, items)
+        pairs = items.items() if isinstance(items, dict) else items
+        super().report_items(title, [(_as_html(key), _as_html(value)) for key, value in pairs])
+
+    def report_paragraph(self, name: str, text: str | None = None) -> None:
+        """Add a paragraph of text to the report; its name may be left out."""
+        title, text = self._fix_args(name, text)
+        super().report_paragraph(title, html.escape(str(text)))
+
     def workflowEnvChanged(self, key: str, value: Any, oldvalue: Any) -> None:
         """Tell those that keep folders relative to the workflow's file that it has moved."""
         if key == "basedir":
@@ -270,6 +296,11 @@ class Background(OWWidget, ConcurrentWidgetMixin, openclass=True):  # type: igno
     def _show_status(self, words: str) -> None:
         if words:  # Orange clears its own status when a run ends: ours says what came out
             self.tell(words)
+
+
+def _as_html(value: object) -> object:
+    """Escape what is reported; None and False are what Orange leaves out."""
+    return value if value is None or value is False else html.escape(str(value))
 
 
 def _call(task: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

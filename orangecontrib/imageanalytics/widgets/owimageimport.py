@@ -195,8 +195,8 @@ class OWImportImages(Background):
         if found is None:
             self.report_paragraph("Images", self.told)
             return
-        folder = html.escape(shown(found.folder))
-        self.report_items("Images", [("Folder", folder), ("Found", found.summary)])
+        items = [("Folder", shown(found.folder)), ("Found", found.summary)]
+        self.report_items("Images", items)
         if len(found.table):
             self.report_data_brief("Data", found.table)
         if found.others.named:

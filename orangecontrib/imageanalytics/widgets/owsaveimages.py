@@ -305,10 +305,10 @@ class OWSaveImages(Background):
         self.report_items(
             "Images",
             [
-                ("Folder", html.escape(shown(done.request.folder))),
+                ("Folder", shown(done.request.folder)),
                 ("Format", format),
                 ("Size", self.panel.size.currentText()),
-                ("Outcome", html.escape(done.summary)),
+                ("Outcome", done.summary),
             ],
         )
         if done.examples:
