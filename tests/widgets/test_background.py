@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from AnyQt.QtWidgets import QApplication
+from AnyQt.QtWidgets import QApplication, QLabel
 from Orange.widgets.tests import base
+from orangewidget.workflow.widgetsscheme import user_message_from_state
 
 from orangecontrib.imageanalytics.outcome import EmbeddingError
 from orangecontrib.imageanalytics.widgets.background import Background, Interrupted
+from orangecontrib.imageanalytics.widgets.controls import tip
 
 from ..widget_case import until
 
@@ -174,6 +176,20 @@ class TestBackground(base.WidgetTest):
         report = widget.report_html
         assert "<img" not in report and report.count("&lt;img src=") == 7
         assert "Count" in report and "out" not in report and "Too" not in report
+
+    def test_messages_are_text_on_the_canvas_and_beside_others(self):
+        widget = self.make()
+        tag = "<img src='//x.test/y'> of 3 < 4 & 5"
+        widget.Error.failed(tag)
+        assert str(widget.Error.failed) == "‹img src='//x.test/y'> of 3 < 4 & 5"
+        assert "<img" not in user_message_from_state(widget.Error).contents
+        widget.Information.cancelled()
+        shown = [label.text() for label in widget.message_bar.findChildren(QLabel)]
+        assert any("img src" in text for text in shown)
+        assert not any("<img" in text for text in shown)
+
+    def test_a_tooltip_is_text(self):
+        assert tip("<b>a</b>\nb") == "<qt>&lt;b&gt;a&lt;/b&gt;<br>b</qt>" and tip("") == ""
 
 
 def fails(error, run):

@@ -35,6 +35,7 @@ window's thread; `start` not from `on_done`, which Orange forbids.
 from __future__ import annotations
 
 import html
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -55,9 +56,24 @@ from orangecontrib.imageanalytics.widgets.controls import wrapped
 #: a signal for each would keep the GUI thread busy.
 _INTERVAL = 0.05
 
+_TAG = re.compile(r"<(?=[^\W\d]|[/!?])")  # what HTML takes for the begin of a tag
+
 
 class Interrupted(Exception):
     """The run is not wanted any more."""
+
+
+class _Text:
+    """A group of messages that are text, wherever Orange shows them.
+
+    One alone is text in the window's status bar; several, and all of them on the canvas, are HTML.
+    Escaped, it would be wrong in one place: what could begin a tag is written with another sign.
+    """
+
+    def activate_msg(self, msg: Any, msg_id: int | None = None) -> None:
+        """Show a message, without anything that is taken for a tag."""
+        msg.formatted = _TAG.sub("‹", msg.formatted)
+        super().activate_msg(msg, msg_id)  # type: ignore[misc]
 
 
 class Run:
@@ -148,15 +164,15 @@ class Background(OWWidget, ConcurrentWidgetMixin, openclass=True):  # type: igno
         Enabled while something runs; for the widget to place.
     """
 
-    class Error(OWWidget.Error):
+    class Error(_Text, OWWidget.Error):
         failed = Msg("{}")
         no_memory = Msg("There is not enough memory for so much data.")
         unexpected = Msg("It failed unexpectedly: {}")
 
-    class Warning(OWWidget.Warning):
+    class Warning(_Text, OWWidget.Warning):
         pass
 
-    class Information(OWWidget.Information):
+    class Information(_Text, OWWidget.Information):
         cancelled = Msg("Cancelled.")
 
     #: The workflow's file is in another folder now: which, and which before; None if in none.

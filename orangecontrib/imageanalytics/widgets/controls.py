@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 from AnyQt.QtCore import Qt
 from AnyQt.QtGui import QResizeEvent
 from AnyQt.QtWidgets import QFormLayout, QLabel, QLayout, QWidget
@@ -33,6 +35,11 @@ def wrapped(parent: QWidget | None = None) -> QLabel:
     label = _Wrapped(parent, wordWrap=True, textFormat=Qt.TextFormat.PlainText)
     label.setMinimumWidth(label.fontMetrics().averageCharWidth() * 50)
     return label
+
+
+def tip(text: str) -> str:
+    """Make what `setToolTip` takes for HTML, else a name that holds a tag would be taken for it."""
+    return f"<qt>{html.escape(text).replace(chr(10), '<br>')}</qt>" if text else ""
 
 
 def set_row_visible(form: QFormLayout, field: QWidget | QLayout, visible: bool) -> None:

@@ -24,7 +24,7 @@ from Orange.widgets.gui import attributeIconDict
 
 from orangecontrib.imageanalytics import models
 from orangecontrib.imageanalytics.decoding.fit import DEPTHS
-from orangecontrib.imageanalytics.widgets.controls import set_row_visible, wrapped
+from orangecontrib.imageanalytics.widgets.controls import set_row_visible, tip, wrapped
 from orangecontrib.imageanalytics.widgets.destination import Destination
 from orangecontrib.imageanalytics.widgets.download_box import DownloadBox
 from orangecontrib.imageanalytics.widgets.menus import Menu
@@ -175,7 +175,7 @@ class Panel(QObject):
             for model in listed:
                 self.model.addItem(_item(model), model.id)
                 index = self.model.count() - 1
-                self.model.setItemData(index, _hint(model), Qt.ItemDataRole.ToolTipRole)
+                self.model.setItemData(index, tip(_hint(model)), Qt.ItemDataRole.ToolTipRole)
                 if section is not models.Section.HERE:
                     self.model.set_deliberate(index)
 

@@ -11,6 +11,7 @@ from AnyQt.QtCore import pyqtSignal as Signal
 from AnyQt.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem, QWidget
 
 from orangecontrib.imageanalytics.sources import shown
+from orangecontrib.imageanalytics.widgets.controls import tip
 from orangecontrib.imageanalytics.widgets.duplicates_run import Facts, Found, Groups
 
 _COLUMNS = ("Kept", "Name", "Pixels", "Bytes", "Changed", "Distance", "Folder")
@@ -53,7 +54,7 @@ class GroupDetails(QTreeWidget):
                     item.text(column) != first[column] and column != _COLUMNS.index("Distance")
                 )
                 item.setFont(column, font)
-            item.setToolTip(1, shown(found.references[row] or ""))
+            item.setToolTip(1, tip(shown(found.references[row] or "")))
 
 
 def texts(found: Found, groups: Groups, row: int) -> list[str]:

@@ -20,6 +20,7 @@ from AnyQt.QtWidgets import (
 )
 
 from orangecontrib.imageanalytics.sources.regular_file import shown
+from orangecontrib.imageanalytics.widgets.controls import tip
 from orangecontrib.imageanalytics.widgets.data_file import at_home
 from orangecontrib.imageanalytics.widgets.menus import Menu
 
@@ -92,10 +93,10 @@ class Panel(QObject):
             where = shown(at_home(str(path.parent)))
             self.folder.addItem(self._icon, f"{shown(path.name or folder)}  ({where})", folder)
             self.folder.setItemData(
-                self.folder.count() - 1, shown(folder), Qt.ItemDataRole.ToolTipRole
+                self.folder.count() - 1, tip(shown(folder)), Qt.ItemDataRole.ToolTipRole
             )
         self.folder.setCurrentIndex(-1 if current is None else self.folder.findData(current))
-        self.folder.setToolTip("" if current is None else shown(current))
+        self.folder.setToolTip("" if current is None else tip(shown(current)))
 
     def list_others(self, others: Others | None) -> None:
         """List the files that are not images, each with what it is."""

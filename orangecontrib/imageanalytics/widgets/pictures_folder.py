@@ -13,7 +13,7 @@ from orangecontrib.imageanalytics import tables
 from orangecontrib.imageanalytics.sources import shown
 from orangecontrib.imageanalytics.widgets import workflow_folders
 from orangecontrib.imageanalytics.widgets.background import Background
-from orangecontrib.imageanalytics.widgets.controls import set_row_visible
+from orangecontrib.imageanalytics.widgets.controls import set_row_visible, tip
 from orangecontrib.imageanalytics.widgets.data_file import at_home, folder_of_data, workflow_folder
 from orangecontrib.imageanalytics.widgets.menus import Menu
 
@@ -117,12 +117,12 @@ class PicturesFolder(QWidget):
         if self._chosen is not None:
             self._add(Path(self._chosen).name or self._chosen, self._chosen, self._chosen)
         self.menu.setCurrentIndex(self.menu.count() - 1)
-        self.menu.setToolTip(shown(self.folder or ""))
+        self.menu.setToolTip(tip(shown(self.folder or "")))
 
     def _add(self, name: str, folder: str, data: str | None) -> None:
         self.menu.addItem(f"{shown(name)}  ({shown(at_home(folder))})", data)
-        tip = Qt.ItemDataRole.ToolTipRole
-        self.menu.setItemData(self.menu.count() - 1, shown(folder), tip)
+        role = Qt.ItemDataRole.ToolTipRole
+        self.menu.setItemData(self.menu.count() - 1, tip(shown(folder)), role)
 
     def _activated(self, index: int) -> None:
         if self.menu.itemData(index) != self._chosen:

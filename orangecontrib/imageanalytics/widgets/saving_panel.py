@@ -24,7 +24,7 @@ from Orange.widgets.gui import attributeIconDict
 from orangecontrib.imageanalytics import models
 from orangecontrib.imageanalytics.saving import AS_IT_IS, FORMATS
 from orangecontrib.imageanalytics.sources import shown
-from orangecontrib.imageanalytics.widgets.controls import set_row_visible
+from orangecontrib.imageanalytics.widgets.controls import set_row_visible, tip
 from orangecontrib.imageanalytics.widgets.data_file import at_home
 from orangecontrib.imageanalytics.widgets.menus import Menu
 from orangecontrib.imageanalytics.widgets.pictures_folder import PicturesFolder
@@ -129,7 +129,7 @@ class Panel(QObject):
     def show_folder(self, folder: str) -> None:
         """Show where pictures are saved to."""
         self.folder.setText(shown(at_home(folder)) if folder else "(no folder is chosen)")
-        self.folder.setToolTip(shown(folder))
+        self.folder.setToolTip(tip(shown(folder)))
 
 
 class _Pixels(QSpinBox):

@@ -8,6 +8,7 @@ from typing import Any
 from AnyQt.QtWidgets import QPushButton
 
 from orangecontrib.imageanalytics.web.reach import host_of
+from orangecontrib.imageanalytics.widgets.controls import tip
 from orangecontrib.imageanalytics.widgets.user_settings import user_settings
 
 #: Said with the names of the hosts, beside a button that is named so.
@@ -31,7 +32,7 @@ def ask(warning: Any, button: QPushButton, hosts: Sequence[str]) -> None:
     """Show what was not fetched, and the button that agrees to it and names each host, if any."""
     warning(named(hosts), shown=bool(hosts))
     button.setVisible(bool(hosts))
-    button.setToolTip("\n".join(["Images are fetched from:", *hosts[:AT_ONCE]]))
+    button.setToolTip(tip("\n".join(["Images are fetched from:", *hosts[:AT_ONCE]])))
 
 
 def agree(hosts: Sequence[str]) -> tuple[str, ...]:
