@@ -43,6 +43,18 @@ def a_script(no_new_workers):
     kept_embedders.close_all()
 
 
+def test_an_embedding_is_as_made_if_it_is_whole_in_order_and_unchanged(train):
+    columns = train.domain.attributes
+    count = len(columns)
+    are_as_made = computed_columns.are_as_made
+    assert are_as_made(columns, count) and are_as_made(plain(train).domain.attributes, count)
+    twice = embed(train)
+    assert are_as_made(twice.domain.attributes[count:], count)
+    assert not are_as_made(columns[:-1], count) and not are_as_made(columns[::-1], count)
+    assert not are_as_made(Normalize()(train).domain.attributes, count)
+    assert not are_as_made([], count)
+
+
 @pytest.fixture
 def raw(tmp_path):
     return photos(tmp_path / "new", 6, seed=1)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from Orange.data import Instance, Table
+from Orange.data import Instance, Table, Variable
 from Orange.data.util import SharedComputeValue
 
 from orangecontrib.imageanalytics import kept_embedders, tables
@@ -35,7 +35,7 @@ from orangecontrib.imageanalytics.server_client.address import server_name
 from orangecontrib.imageanalytics.sources.relative import set_lost_apart
 from orangecontrib.imageanalytics.surroundings import Progress, surroundings
 
-__all__ = ["Embedding", "EmbeddingColumn"]
+__all__ = ["Embedding", "EmbeddingColumn", "are_as_made"]
 
 Matrix = NDArray[np.float32]
 
@@ -247,6 +247,27 @@ class EmbeddingColumn(SharedComputeValue):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return EmbeddingColumn, (self.compute_shared, self.index)
+
+
+def are_as_made(columns: Sequence[Variable], dimension: int) -> bool:
+    """Tell whether columns are an embedding as its model made it: whole, in order, unchanged.
+
+    What Orange computes of a column, such as a normalised one, keeps its name and what it says of
+    its maker; it has another `compute_value`. That is lost in files: there, it cannot be told.
+
+    Parameters
+    ----------
+    columns : sequence of Variable
+        Of a table; see `tables.EmbeddingColumns`.
+    dimension : int
+        How many the model makes.
+    """
+    suffix = columns[0].name.removeprefix("n0") if columns else ""
+    names = [f"n{index}{suffix}" for index in range(dimension)]
+    return [column.name for column in columns] == names and all(
+        column.compute_value is None or isinstance(column.compute_value, EmbeddingColumn)
+        for column in columns
+    )
 
 
 def _is_joining() -> bool:

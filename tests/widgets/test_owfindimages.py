@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from AnyQt.QtCore import QSettings
 from Orange.data import ContinuousVariable, DiscreteVariable, Domain, StringVariable, Table
+from Orange.preprocess import Normalize
 from Orange.widgets.tests.base import WidgetTest
 
 from orangecontrib.imageanalytics.models.downloading import download
@@ -40,6 +41,19 @@ def texts(*values: str, name: str = "words") -> Table:
     metas = np.array(values, object).reshape(-1, 1)
     domain = Domain([], metas=[StringVariable(name)])
     return Table.from_numpy(domain, np.empty((len(values), 0)), metas=metas)
+
+
+def embedded(paths: list[str]) -> Table:
+    """A table with columns of CLIP, as a file holds them."""
+    columns = []
+    for index in range(512):
+        column = ContinuousVariable(f"n{index}")
+        column.attributes["embedder"] = f"{CLIP}: CLIP"
+        columns.append(column)
+    table = image_table(paths)
+    vectors = np.random.default_rng(0).normal(3, size=(len(paths), 512))
+    domain = Domain(columns, metas=table.domain.metas)
+    return Table.from_numpy(domain, vectors, metas=table.metas)
 
 
 class TestFindImages(WidgetTest):
@@ -158,21 +172,28 @@ class TestFindImages(WidgetTest):
         assert widget.Error.no_texts.is_shown()
 
     def test_columns_of_the_same_model_are_taken_and_no_image_is_decoded(self):
-        vectors = np.random.default_rng(0).normal(size=(13, 512))
-        columns = []
-        for index in range(512):
-            column = ContinuousVariable(f"n{index}")
-            column.attributes["embedder"] = f"{CLIP}: CLIP"
-            columns.append(column)
-        table = image_table([f"/no such folder/{i}.png" for i in range(13)])
-        domain = Domain(columns, metas=table.domain.metas)
-        data = Table.from_numpy(domain, vectors, metas=table.metas)
+        data = embedded([f"/no such folder/{i}.png" for i in range(13)])
+        vectors = data.X
         widget = self.make(typed="lemon")
         self.give(widget, data)
         assert not widget.seen.skipped and len(self.output(widget, "Data")) == 13
         with TextEmbedder(CLIP) as words:
             cosines = Pictures(vectors).similarities(words(["a photo of a lemon"]))[:, 0]
         np.testing.assert_allclose(widget.answer.similarities[:, 0], cosines, atol=1e-5)
+
+    def test_columns_that_are_not_as_the_model_made_them_are_not_compared_with_words(self):
+        data = embedded(photo_paths())
+        columns, metas = data.domain.attributes, data.domain.metas
+        expected = self.cosines(["lemon"])[:, 0]
+        widget = self.make(typed="lemon")
+        for changed in (
+            data.transform(Domain(sorted(columns, key=lambda column: column.name), metas=metas)),
+            data.transform(Domain(columns[:100], metas=metas)),
+            Normalize()(data),
+        ):
+            self.give(widget, changed)
+            found = widget.answer.similarities[:, 0]
+            np.testing.assert_allclose(found, expected, atol=1e-5)
 
     def test_images_that_cannot_be_read_fit_nothing(self):
         widget = self.make(typed="lemon", match=str(Match.THRESHOLD), threshold=-1.0)

@@ -96,13 +96,16 @@ def look(request: Request, run: Run) -> Seen:
     EmbeddingError
         What stops the run.
     """
-    from orangecontrib.imageanalytics import tables
+    from orangecontrib.imageanalytics import models, tables
+    from orangecontrib.imageanalytics.computed_columns import are_as_made
     from orangecontrib.imageanalytics.similarity import Pictures
 
     references = tables.references(request.table, request.image, request.folder)
     titles = [title(reference) for reference in references]
+    dimension = models.require(request.model).dimension
     for embedding in tables.embeddings(request.table):
-        if embedding.model == request.model:
+        # Words are compared with what the model made, not with what was computed of it since.
+        if embedding.model == request.model and are_as_made(embedding.columns, dimension):
             run.tell("Reading the embedding")
             vectors = columns_of(request.table, list(embedding.columns))
             return Seen(request, references, titles, Pictures(vectors), {}, ())
