@@ -61,6 +61,31 @@ def test_the_size_and_the_pixels_of_copies_are_known(copies):
     assert found.sizes[4].tolist() == [width // 2, height // 2]
 
 
+def test_pictures_of_more_than_8_bits_are_exact_copies_only_if_their_files_are(tmp_path):
+    y, x = np.mgrid[:80, :80]
+    values = (x * 0.001 + y * 0.002).astype(np.float32)
+    counts = ((x * 7 + y * 13) % 256 * 256).astype(np.uint16)
+    counts[0, 0] = 65535
+    other = counts.copy()
+    other[20:60, 20:60] |= 0x30
+    made = {"a.tif": values, "b.tif": 1000 * values, "a.png": counts, "b.png": other}
+    for name, array in made.items():
+        Image.fromarray(array).save(tmp_path / name)
+    for name in ("a.tif", "a.png"):
+        shutil.copy(tmp_path / name, tmp_path / f"copy of {name}")
+        made[f"copy of {name}"] = None
+    deep = np.dstack([counts, other, counts])
+    for name, array in {"a.ppm": deep, "b.ppm": deep | 1}.items():
+        header = b"P6 80 80 65535\n"
+        (tmp_path / name).write_bytes(header + array.astype(">u2").tobytes())
+        made[name] = array
+    found = find([str(tmp_path / name) for name in made], workers=1)
+    assert not found.skipped
+    exact = groups(found.tree.labels(0), made)
+    assert sorted(map(sorted, exact)) == [["a.png", "copy of a.png"], ["a.tif", "copy of a.tif"]]
+    assert (found.identities[0].height, found.identities[0].width) == (80, 80)
+
+
 def test_what_was_made_of_pictures_is_in_the_cache(copies, monkeypatch):
     first = find(list(copies.values()), workers=1)
     monkeypatch.setattr(

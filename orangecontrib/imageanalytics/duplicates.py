@@ -175,7 +175,7 @@ _FINGERPRINT = _Made(
     f"fingerprint:{fingerprints.VERSION}",
     fingerprints.DIMENSION,
 )
-_IDENTITY = _Made("pixels", IdentityJob(), "identity:2", fingerprints.IDENTITY_DIMENSION)
+_IDENTITY = _Made("pixels", IdentityJob(), "identity:3", fingerprints.IDENTITY_DIMENSION)
 
 
 def _matrix(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import os
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BytesTask",
+    "ContentJob",
     "Embedder",
     "FileTask",
     "Job",
@@ -52,6 +53,14 @@ class Job(Preparation, Protocol):
 
     def __call__(self, pixels: NDArray[np.uint8], /) -> Any:
         """Turn pixels, uint8 [H, W, 3] RGB (or as the fit says), into the payload."""
+
+
+@runtime_checkable
+class ContentJob(Job, Protocol):
+    """A job that pixels alone are not enough for, where there is the content of a file."""
+
+    def of_content(self, pixels: NDArray[np.uint8], data: bytes) -> Any:
+        """Turn pixels, and the bytes that they were decoded from, into the payload."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ __all__ = [
     "decode_sized",
     "encode_jpeg",
     "from_picture",
+    "is_deep",
     "prepare_process",
 ]
 
@@ -142,6 +143,22 @@ def decode_sized(
             full, turn = (picture.height, picture.width), upright.orientation(picture)
             fitted = resize.resize(picture, fit, turn)
     return fitted, upright.before_turning(full, turn)
+
+
+def is_deep(data: bytes) -> bool:
+    """Tell whether an image that can be decoded has more than 8 bits per channel.
+
+    `decode` brings it to 8: different images may then have the same pixels.
+
+    Parameters
+    ----------
+    data : bytes
+        The content of an image file.
+    """
+    if formats.signature(data) in ("JPEG", "ICO"):
+        return False
+    image = _open(data)
+    return contrast.is_deep(image.mode) or contrast.is_deep_colour(image)
 
 
 def from_picture(picture: Image.Image | NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:

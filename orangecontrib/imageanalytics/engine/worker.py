@@ -22,6 +22,7 @@ from orangecontrib.imageanalytics import sources
 from orangecontrib.imageanalytics.daemon_threads import DaemonThreads
 from orangecontrib.imageanalytics.embedder import (
     BytesTask,
+    ContentJob,
     FileTask,
     Job,
     PixelsTask,
@@ -109,7 +110,7 @@ def work(job: Job, task: Task, allowance: int, most: int) -> Result | Postponed:
     except pixels.Unreadable as fault:
         payload = fault.skipped
     else:
-        payload = job(image)
+        payload = job.of_content(image, data) if isinstance(job, ContentJob) else job(image)
     return Result(payload, sources.content_hash(data), len(data), stat, shape)
 
 

@@ -81,7 +81,9 @@ class IdentityJob:
     """Tells whether pixels are the same, whatever their format, and what their detail is.
 
     The payload is float32 [1384]: 16 bytes of a hash of the upright picture's pixels, its height
-    and its width, and its greys in 64 by 64, packed. It goes where vectors go.
+    and its width, and its greys in 64 by 64, packed. It goes where vectors go. Of files with more
+    than 8 bits per channel the content is hashed instead: with their contrast brought to 8 bits,
+    other values look the same.
     """
 
     fit = Within(2**24)  # nothing is scaled down
@@ -91,13 +93,23 @@ class IdentityJob:
 
     def __call__(self, pixels: NDArray[np.uint8], /) -> NDArray[np.float32]:
         """Return the identity of pixels, uint8 [h, w, 3] RGB or [h, w, 4] RGBA."""
-        import blake3
+        return _identity(pixels, np.ascontiguousarray(pixels).data.cast("B"))
 
-        height, width = pixels.shape[:2]
-        digest = blake3.blake3(np.array(pixels.shape, "<i8").tobytes())
-        digest.update(np.ascontiguousarray(pixels).data.cast("B"))
-        known = np.array([*digest.digest(16), height, width], np.float32)
-        return np.concatenate([known, detail.packed(_greys(pixels))])
+    def of_content(self, pixels: NDArray[np.uint8], data: bytes) -> NDArray[np.float32]:
+        """Return the identity of pixels that were decoded from the content of a file."""
+        from orangecontrib.imageanalytics.decoding.pixels import is_deep
+
+        return _identity(pixels, memoryview(data)) if is_deep(data) else self(pixels)
+
+
+def _identity(pixels: NDArray[np.uint8], hashed: memoryview) -> NDArray[np.float32]:
+    import blake3
+
+    height, width = pixels.shape[:2]
+    digest = blake3.blake3(np.array(pixels.shape, "<i8").tobytes())
+    digest.update(hashed)
+    known = np.array([*digest.digest(16), height, width], np.float32)
+    return np.concatenate([known, detail.packed(_greys(pixels))])
 
 
 def fingerprint(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
