@@ -83,7 +83,7 @@ def test_pictures_of_more_than_8_bits_are_exact_copies_only_if_their_files_are(t
     assert not found.skipped
     exact = groups(found.tree.labels(0), made)
     assert sorted(map(sorted, exact)) == [["a.png", "copy of a.png"], ["a.tif", "copy of a.tif"]]
-    assert (found.identities[0].height, found.identities[0].width) == (80, 80)
+    assert found.sizes[0].tolist() == [80, 80]
 
 
 def test_what_was_made_of_pictures_is_in_the_cache(copies, monkeypatch):

@@ -15,6 +15,7 @@ from Orange.widgets.tests.base import WidgetTest
 from PIL import Image
 
 from orangecontrib.imageanalytics.widgets.duplicates_run import Keep, Mode
+from orangecontrib.imageanalytics.widgets.group_details import texts
 from orangecontrib.imageanalytics.widgets.owduplicateimages import OWDuplicateImages
 from tests.conftest import PHOTOS
 from tests.copies import write_copies
@@ -126,6 +127,19 @@ class TestDuplicateImages(WidgetTest):
         assert sorted(widget.groups.order.tolist()) == [2, 5]
         assert "SqueezeNet" in widget.panel.mode.currentText()
         assert not widget.Warning.no_embedding.is_shown()
+        assert "from the kept one" in widget.groups.headings[0]
+
+    def test_what_has_the_same_embedding_is_not_said_to_have_the_same_pixels(self):
+        vectors = np.random.default_rng(0).random((13, 40))
+        vectors[5] = 2 * vectors[2]
+        vectors[7] = vectors[3]
+        widget = self.make(mode=str(Mode.ALIKE))
+        self.give(widget, with_embedding(image_table(photo_paths()), vectors))
+        assert len(widget.groups.headings) == 2
+        for heading in widget.groups.headings:
+            assert heading.endswith("2 images, no distance between their embeddings")
+        told = [texts(widget.found, widget.groups, row) for row in widget.groups.order.tolist()]
+        assert not any("same pixels" in line for line in told)
 
     def test_without_an_embedding_near_copies_are_looked_for_and_that_is_said(self):
         widget = self.make(mode=str(Mode.ALIKE))

@@ -29,6 +29,8 @@ Rows = NDArray[np.intp]
 ALIKE_REACH = 0.5
 #: Positions of the slider for distances.
 STEPS = 200
+#: The smallest distance that four decimals show, and what rounding makes of none between vectors.
+_LEAST, _ROUNDING = 1e-4, 1e-6
 #: The names of columns that hold a picture's size, as Import Images makes them.
 _WIDTH, _HEIGHT = "width", "height"
 
@@ -300,21 +302,26 @@ def arrange(found: Found, distance: float, keep: Keep, by_hand: frozenset[str], 
     distances[order] = np.where(order == of_order, 0, found.distances(of_order, order))
     run.check()
     tables = _tables(found.request.table, labels, kept, distances)
-    headings = _headings(sizes, starts, distances[order], found.facts.files[order])
+    headings = _headings(sizes, starts, distances[order], found, order)
     return Groups(labels, order, sizes, headings, kept, distances, *tables)
 
 
-def _headings(sizes: Rows, starts: Rows, distances: NDArray[np.float32], files: Rows) -> list[str]:
+def _headings(
+    sizes: Rows, starts: Rows, distances: NDArray[np.float32], found: Found, order: Rows
+) -> list[str]:
     if not len(starts):
         return []
     farthest = np.maximum.reduceat(distances, starts)
+    files = found.facts.files[order]
     is_one_file = (files == np.repeat(files[starts], sizes)) & (files >= 0)
     all_one_file = np.logical_and.reduceat(is_one_file, starts)
     headings = []
     told = zip(sizes.tolist(), farthest.tolist(), all_one_file.tolist(), strict=True)
     for number, (size, apart, one_file) in enumerate(told, 1):
-        how = f"up to {apart:.4f} from the kept one"
-        if apart == 0:
+        how = f"up to {max(apart, _LEAST):.4f} from the kept one"
+        if found.request.alike and apart < _ROUNDING:
+            how = "no distance between their embeddings"
+        elif apart == 0:
             how = "the same file" if one_file else "the same pixels"
         headings.append(f"Group {number}: {size} images, {how}")
     return headings

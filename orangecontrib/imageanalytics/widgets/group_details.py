@@ -73,9 +73,9 @@ def texts(found: Found, groups: Groups, row: int) -> list[str]:
 
 
 def _apart(found: Found, groups: Groups, row: int) -> str:
-    """How far a picture is from the kept one; at 0, whether it is the same file."""
+    """How far a picture is from the kept one; of pictures at 0, whether it is the same file."""
     distance = float(groups.distances[row])
-    if distance or groups.kept[row]:
+    if distance or groups.kept[row] or found.request.alike:
         return "" if groups.kept[row] else distance_text(distance)
     files, label = found.facts.files, groups.labels[row]
     kept = np.flatnonzero((groups.labels == label) & groups.kept)[0]
