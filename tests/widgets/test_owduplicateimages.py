@@ -264,6 +264,18 @@ class TestDuplicateImages(WidgetTest):
         unique = self.output(widget, "Unique Images")
         assert unique.ids.tolist() == data.ids[[0, 3, 4]].tolist() and (unique.W == 2).all()
 
+    def test_broken_settings_of_a_workflow_are_left_out(self):
+        defaults = self.make()
+        names = ["image_attribute", "mode", "near_distance", "alike_distance", "keep"]
+        names += ["kept_by_hand", "auto_commit", "pictures_folder"]
+        for broken in (5.5j, [1], float("nan"), b"x", -1):
+            widget = self.make(**dict.fromkeys(names, broken))
+            for name in names:
+                assert getattr(widget, name) == getattr(defaults, name)
+        kept = {"mode": "alike", "alike_distance": np.float64(0.2), "kept_by_hand": ["a.png"]}
+        widget = self.make(**kept)
+        assert {name: getattr(widget, name) for name in kept} == kept
+
     def test_report(self):
         widget = self.make()
         self.give(widget, image_table([photo_paths()[0]] * 2))

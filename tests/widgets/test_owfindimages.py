@@ -242,6 +242,22 @@ class TestFindImages(WidgetTest):
         until(lambda: widget.is_running)
         widget.onDeleteWidget()
 
+    def test_broken_settings_of_a_workflow_are_left_out(self):
+        defaults = self.make()
+        names = ["image_attribute", "typed", "template", "match", "top", "threshold", "sort_by"]
+        names += ["auto_commit", "pictures_folder"]
+        for broken in (5.5j, [1], float("nan"), b"x", {}):
+            widget = self.make(**dict.fromkeys(names, broken))
+            for name in names:
+                assert getattr(widget, name) == getattr(defaults, name)
+        broken = {"typed": "x" * 10**6, "template": None, "match": "x", "top": 0, "threshold": 2.0}
+        widget = self.make(**broken)
+        for name in broken:
+            assert getattr(widget, name) == getattr(defaults, name)
+        widget = self.make(typed="lemon\ncow", top=3, threshold=0, pictures_folder="a")
+        assert (widget.typed, widget.top, widget.pictures_folder) == ("lemon\ncow", 3, "a")
+        assert widget.threshold == 0
+
     def test_report(self):
         widget = self.make(typed="lemon")
         self.give(widget, image_table(photo_paths()[:2]))

@@ -11,7 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 from orangecontrib.imageanalytics.arrangement import METHODS
-from orangecontrib.imageanalytics.widgets.migration import is_index, is_sound
+from orangecontrib.imageanalytics.widgets.migration import (
+    are_all,
+    is_flag,
+    is_index,
+    is_name,
+    keep_sound,
+)
 
 _SMALLEST, _LARGEST = 32, 1024
 #: The layouts, and their names for people.
@@ -40,9 +46,7 @@ def migrate(settings: dict[str, Any]) -> None:
     settings.pop("auto_update", None)
     if "automatic_size" not in settings and {"columns", "rows"} <= settings.keys():
         settings["automatic_size"] = False
-    for name, check in _CHECKS.items():
-        if name in settings and not check(settings[name]):
-            del settings[name]
+    keep_sound(settings, _CHECKS)
     kept = [len(settings.get(f"selected_{part}", [])) for part in ("rows", "values", "groups")]
     if len(set(kept)) > 1:
         for part in ("rows", "values", "groups"):
@@ -65,14 +69,6 @@ def _unwrapped(value: Any) -> Any:
     return value[0] if isinstance(value, tuple) and len(value) == 2 else value
 
 
-def _is_name(value: object) -> bool:
-    return is_sound(value, (str, type(None)))
-
-
-def _is_flag(value: object) -> bool:
-    return type(value) is bool
-
-
 def _is_count(value: object) -> bool:
     return type(value) is int and 1 <= value <= MOST_CELLS
 
@@ -81,28 +77,24 @@ def _is_size(value: object) -> bool:
     return type(value) is int and _SMALLEST <= value <= _LARGEST
 
 
-def _are_all(kind: type, value: object) -> bool:
-    return isinstance(value, list) and all(type(each) is kind for each in value)
-
-
 _CHECKS = {
-    "image_attribute": _is_name,
+    "image_attribute": is_name,
     "attribute_index": lambda value: value is None or is_index(value),
-    "label_attribute": _is_name,
-    "frame_attribute": _is_name,
-    "pictures_folder": _is_name,
+    "label_attribute": is_name,
+    "frame_attribute": is_name,
+    "pictures_folder": is_name,
     "method": lambda value: isinstance(value, str) and value in METHODS,
-    "crop": _is_flag,
-    "automatic_size": _is_flag,
-    "fits_window": _is_flag,
-    "auto_commit": _is_flag,
+    "crop": is_flag,
+    "automatic_size": is_flag,
+    "fits_window": is_flag,
+    "auto_commit": is_flag,
     "shown_as": lambda value: isinstance(value, str) and value in LAYOUTS,
     "most_alike": lambda value: type(value) is int and 1 <= value <= MOST_ALIKE,
     "columns": _is_count,
     "rows": _is_count,
     "image_size": _is_size,
     "map_size": _is_size,
-    "selected_rows": lambda value: _are_all(int, value),
-    "selected_values": lambda value: _are_all(str, value),
-    "selected_groups": lambda value: _are_all(int, value),
+    "selected_rows": lambda value: are_all(int, value),
+    "selected_values": lambda value: are_all(str, value),
+    "selected_groups": lambda value: are_all(int, value),
 }

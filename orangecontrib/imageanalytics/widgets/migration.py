@@ -6,6 +6,7 @@ Orange3-ImageAnalytics stored indices of its menus (`cb_embedder_current_id`,
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 #: The models in the order of that add-on's menu.
@@ -54,6 +55,35 @@ def migrate(settings: dict[str, Any]) -> None:
     for name, types in TYPES.items():
         if name in settings and not is_sound(settings[name], types):
             del settings[name]
+
+
+def keep_sound(settings: dict[str, Any], checks: Mapping[str, Callable[[Any], bool]]) -> None:
+    """Leave out the settings that fail their checks, in place, so that their defaults hold."""
+    for name, check in checks.items():
+        if name in settings and not check(settings[name]):
+            del settings[name]
+
+
+def is_name(value: object) -> bool:
+    """Whether it is the name of a column, a path or a line of words, or None."""
+    return is_sound(value, (str, type(None)))
+
+
+def is_flag(value: object) -> bool:
+    """Whether it is true or false."""
+    return type(value) is bool
+
+
+def is_number(value: object, low: float, high: float) -> bool:
+    """Whether it is a number from low to high; NaN is not."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return low <= value <= high
+
+
+def are_all(kind: type, value: object) -> bool:
+    """Whether it is a list of nothing else."""
+    return isinstance(value, list) and all(type(each) is kind for each in value)
 
 
 def is_index(value: object) -> bool:

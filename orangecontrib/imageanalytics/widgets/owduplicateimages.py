@@ -14,7 +14,7 @@ from Orange.widgets.utils.sql import check_sql_input
 from Orange.widgets.widget import Input, Msg, Output
 
 from orangecontrib.imageanalytics import tables
-from orangecontrib.imageanalytics.widgets import images_loader
+from orangecontrib.imageanalytics.widgets import duplicates_settings, images_loader
 from orangecontrib.imageanalytics.widgets.background import Background
 from orangecontrib.imageanalytics.widgets.duplicates_panel import KEEPS, MODES, Panel
 from orangecontrib.imageanalytics.widgets.duplicates_run import (
@@ -354,6 +354,11 @@ class OWDuplicateImages(Background):
             items.append(("Distance up to", f"{self.distance_used:.4f}"))
         items += [("Kept", KEEPS[self.keep_used]), ("Result", self.told)]
         self.report_items("Duplicates", items)
+
+    @classmethod
+    def migrate_settings(cls, settings: dict[str, Any], version: int | None) -> None:
+        """Take nothing that is broken."""
+        duplicates_settings.migrate(settings)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from Orange.widgets.widget import Input, Msg, Output
 
 from orangecontrib.imageanalytics import models, tables
 from orangecontrib.imageanalytics.models import Model, Section, downloaded
-from orangecontrib.imageanalytics.widgets import images_loader
+from orangecontrib.imageanalytics.widgets import images_loader, words_settings
 from orangecontrib.imageanalytics.widgets.background import Background
 from orangecontrib.imageanalytics.widgets.embedding_run import fetch
 from orangecontrib.imageanalytics.widgets.images_view import ImagesView, Mark
@@ -394,6 +394,11 @@ class OWFindImages(Background):
                 ("Result", self.told),
             ],
         )
+
+    @classmethod
+    def migrate_settings(cls, settings: dict[str, Any], version: int | None) -> None:
+        """Take nothing that is broken."""
+        words_settings.migrate(settings)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from orangecontrib.imageanalytics.widgets.migration import is_index
+from orangecontrib.imageanalytics.widgets.migration import (
+    are_all,
+    is_flag,
+    is_index,
+    is_name,
+    keep_sound,
+)
 
 #: The ways of sorting: how they are saved, and what they are called.
 SORTINGS = {
@@ -22,7 +28,6 @@ SORTINGS = {
     "similarity": "Similarity to the selected",
 }
 
-_LONGEST_NAME = 1000
 _SMALLEST, _LARGEST = 32, 1024
 
 
@@ -38,9 +43,7 @@ def migrate(settings: dict[str, Any]) -> None:
     if isinstance(contexts, list) and contexts:  # the one that was last used comes first
         for name, value in _from_context(getattr(contexts[0], "values", None)):
             settings.setdefault(name, value)
-    for name, is_sound in _CHECKS.items():
-        if name in settings and not is_sound(settings[name]):
-            del settings[name]
+    keep_sound(settings, _CHECKS)
     if len(settings.get("selected_rows", [])) != len(settings.get("selected_values", [])):
         settings.pop("selected_rows", None)  # of the public add-on: by value alone
 
@@ -65,10 +68,6 @@ def _unwrapped(value: Any) -> Any:
     return value[0] if isinstance(value, tuple) and len(value) == 2 else value
 
 
-def _is_name(value: object) -> bool:
-    return value is None or (isinstance(value, str) and len(value) <= _LONGEST_NAME)
-
-
 def _is_place(value: object) -> bool:
     return value is None or is_index(value)
 
@@ -77,19 +76,15 @@ def _is_size(value: object) -> bool:
     return type(value) is int and _SMALLEST <= value <= _LARGEST
 
 
-def _are_all(kind: type, value: object) -> bool:
-    return isinstance(value, list) and all(type(each) is kind for each in value)
-
-
 _CHECKS = {
-    "image_attribute": _is_name,
-    "title_attribute": _is_name,
+    "image_attribute": is_name,
+    "title_attribute": is_name,
     "image_index": _is_place,
     "title_index": _is_place,
     "sorting": lambda value: value in SORTINGS if isinstance(value, str) else False,
     "image_size": _is_size,
-    "auto_commit": lambda value: type(value) is bool,
-    "pictures_folder": _is_name,
-    "selected_rows": lambda value: _are_all(int, value),
-    "selected_values": lambda value: _are_all(str, value),
+    "auto_commit": is_flag,
+    "pictures_folder": is_name,
+    "selected_rows": lambda value: are_all(int, value),
+    "selected_values": lambda value: are_all(str, value),
 }

@@ -24,6 +24,7 @@ from orangecontrib.imageanalytics.widgets.menus import Menu
 from orangecontrib.imageanalytics.widgets.pictures_folder import PicturesFolder
 from orangecontrib.imageanalytics.widgets.web_consent import FETCH
 from orangecontrib.imageanalytics.widgets.words_run import Match
+from orangecontrib.imageanalytics.widgets.words_settings import MOST
 
 if TYPE_CHECKING:
     from Orange.data import Variable
@@ -52,7 +53,7 @@ class Panel(QObject):
         self.image, self.match, self.sort_by = Menu(), Menu(), Menu()
         for match, name in MATCHES.items():
             self.match.addItem(name, str(match))
-        self.top = QSpinBox(minimum=1, maximum=1_000_000)
+        self.top = QSpinBox(minimum=1, maximum=MOST)
         self.threshold = QDoubleSpinBox(minimum=-1, maximum=1, decimals=3, singleStep=0.005)
         self.threshold.setToolTip(
             "Unrelated images have some 0.15 to 0.2, fitting ones 0.25 and more."
