@@ -452,7 +452,7 @@ def test_a_scheduler_that_is_lost_stops_the_run_and_another_one_goes_on(photos, 
         ):
             Run(names(photos), slow, 2, close).on(own)
         closing[0].join()
-    written = len(list((tmp_path / "out").iterdir()))
+    written = len(list((tmp_path / "out").glob("part-*")))  # killed workers may leave begun ones
     assert 2 <= written < 15
     assert Run(names(photos), pattern, 2).here().kept == written
     assert greys(tmp_path / "out") == EXPECTED
