@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 
 from benchmarks import photos
 from benchmarks.figure import Figure
-from benchmarks.gui import ended_after, longest_wait
+from benchmarks.gui import Busy, ended_after, longest_wait
 from benchmarks.program import ROOT, Scope, environment, run, say
-from benchmarks.viewer import _Busy
 
 #: Pictures of a group.
 _ALIKE = 5
@@ -105,7 +104,7 @@ class _Steps:
         self.do("idle", lambda: None, ended_after(_IDLE))
 
     def do(self, name: str, begin: Callable[[], object], is_over: Callable[[], bool]) -> None:
-        busy = _Busy()
+        busy = Busy()
         waited, taken = longest_wait(begin, is_over)
         self.found[name] = waited, busy.stop(), taken
 

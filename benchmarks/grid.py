@@ -28,9 +28,8 @@ from numpy.typing import NDArray
 
 from benchmarks import photos
 from benchmarks.figure import Figure
-from benchmarks.gui import ended_after, longest_wait
+from benchmarks.gui import Busy, ended_after, longest_wait
 from benchmarks.program import Scope, environment, run, say
-from benchmarks.viewer import _Busy
 from orangecontrib.imageanalytics import arrangement, similarity
 from orangecontrib.imageanalytics.arrangement import Grid
 
@@ -283,7 +282,7 @@ def work() -> None:
     widget.resize(1200, 900)
     widget.show()
     application.processEvents()
-    busy = _Busy()
+    busy = Busy()
     begun = time.perf_counter()
 
     def is_over() -> bool:
@@ -327,7 +326,7 @@ def _watch(found: dict[str, Any], name: str, step: Callable[[int], None], interv
     timer = QTimer(interval=interval)
     timer.timeout.connect(lambda: step(next(numbers)))
     timer.start()
-    busy = _Busy()
+    busy = Busy()
     found[name] = longest_wait(lambda: None, ended_after(_WATCHED))[0]
     found[f"{name}_busy"] = busy.stop()
     timer.stop()

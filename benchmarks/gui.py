@@ -120,6 +120,31 @@ def longest_wait(begin: Callable[[], object], is_over: Callable[[], bool]) -> tu
     return longest, time.perf_counter() - begun
 
 
+class Busy:
+    """The longest processor time that the window's thread takes between two turns of its loop.
+
+    On a computer that others keep busy, it is what the longest wait would be on one that is idle.
+    """
+
+    def __init__(self) -> None:
+        from AnyQt.QtCore import QTimer
+
+        self._longest = 0.0
+        self._last = time.thread_time()
+        self._timer = QTimer(interval=1)
+        self._timer.timeout.connect(self._beat)
+        self._timer.start()
+
+    def _beat(self) -> None:
+        now = time.thread_time()
+        self._longest, self._last = max(self._longest, now - self._last), now
+
+    def stop(self) -> float:
+        """Give the longest, in seconds."""
+        self._timer.stop()
+        return self._longest
+
+
 def _table(paths: list[Path]) -> Any:
     from Orange.data import Domain, StringVariable, Table
 

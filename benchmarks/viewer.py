@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import memory, photos
 from benchmarks.figure import Figure
-from benchmarks.gui import _table, ended_after, longest_wait
+from benchmarks.gui import Busy, _table, ended_after, longest_wait
 from benchmarks.program import Scope, environment, run, say
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def work() -> None:
     timer = QTimer(interval=round(1000 * _SCREEN))
     timer.timeout.connect(lambda: bar.setValue(bar.value() + bar.pageStep()))
     found["screens"] = bar.maximum() // bar.pageStep() + 1
-    busy = _Busy()
+    busy = Busy()
     found["longest"], _ = longest_wait(timer.start, lambda: bar.value() == bar.maximum())
     timer.stop()
     found["busy"] = busy.stop()
@@ -171,31 +171,6 @@ def _is_read(widget: Any) -> _Moment:
 def _shown_after(widget: Any, data: Any, read: _Moment, seen: Callable[[], bool]) -> float:
     """Seconds from the signal until all that is in sight is seen."""
     return longest_wait(lambda: widget.set_data(data), lambda: read.look() and seen())[1]
-
-
-class _Busy:
-    """The longest processor time that the window's thread takes between two turns of its loop.
-
-    On a computer that others keep busy, it is what the longest wait would be on one that is idle.
-    """
-
-    def __init__(self) -> None:
-        from AnyQt.QtCore import QTimer
-
-        self._longest = 0.0
-        self._last = time.thread_time()
-        self._timer = QTimer(interval=1)
-        self._timer.timeout.connect(self._beat)
-        self._timer.start()
-
-    def _beat(self) -> None:
-        now = time.thread_time()
-        self._longest, self._last = max(self._longest, now - self._last), now
-
-    def stop(self) -> float:
-        """Give the longest, in seconds."""
-        self._timer.stop()
-        return self._longest
 
 
 class _Moment:
