@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orangecontrib.imageanalytics.cache import Cache
 from orangecontrib.imageanalytics.engine.worker import hash_file
 from orangecontrib.imageanalytics.sources import LocalFile, resolve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from orangecontrib.imageanalytics.cache import Cache
 
     Rows = NDArray[np.intp]
 
@@ -22,7 +23,7 @@ def same_files(
     pixels: Rows,
     sizes: NDArray[np.int64],
     check: Callable[[], object],
-    cache: Cache | None = None,
+    cache: Cache,
 ) -> Rows:
     """Number files with the same content.
 
@@ -39,8 +40,8 @@ def same_files(
         Of the files, in bytes; -1 if not known.
     check : callable
         Called for each file; what it raises ends the work.
-    cache : Cache, optional
-        The user's own by default.
+    cache : Cache
+        Where contents are looked up.
 
     Returns
     -------
@@ -52,7 +53,6 @@ def same_files(
     _, kind, count = np.unique(
         np.column_stack([pixels, sizes])[suspects], axis=0, return_inverse=True, return_counts=True
     )
-    cache = Cache() if cache is None else cache
     numbers: dict[bytes, int] = {}
     for row in suspects[count[kind.ravel()] > 1].tolist():
         check()

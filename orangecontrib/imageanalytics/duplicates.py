@@ -278,10 +278,9 @@ class _Looks:
     ) -> None:
         there = np.setdiff1d(np.arange(len(suspects)), lost)
         self.pixels, self.sizes = np.full(count, -1, np.intp), np.zeros((count, 2), np.int32)
-        known = identities[:, :18]
+        known, sizes, self._greys = fingerprints.of_identities(identities)
         self.pixels[suspects[there]] = suspects[first_equals(known)[there]]
-        self.sizes[suspects[there]] = known[there, :-3:-1]
-        self._greys = detail.unpacked(identities[:, 18:])
+        self.sizes[suspects[there]] = sizes[there]
         self._places = np.zeros(count, np.intp)
         self._places[suspects] = np.arange(len(suspects))
         self._sides = np.zeros(len(suspects), np.int32)

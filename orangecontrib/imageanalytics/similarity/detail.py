@@ -154,9 +154,8 @@ def _averaged(greys: Greys, side: int) -> Greys:
 def _moved_onto(one: Greys, other: Greys) -> Greys:
     """Shift and stretch other so that it lies on one, from coarse to fine."""
     side = one.shape[1]
-    shifts: NDArray[np.floating] = np.zeros(
-        (len(one), 4)
-    )  # across and down: the shift, and what is added at the edge
+    # Across and down: the shift, and what is added at the edge.
+    shifts: NDArray[np.floating] = np.zeros((len(one), 4))
     for level in (side // 4, side // 4, side // 2, side // 2, side, side):
         coarse, moved = _averaged(one, level), _averaged(_sampled(other, shifts), level)
         shifts = shifts + _explained_by(moved, coarse)[:, 1:] * (side / level)

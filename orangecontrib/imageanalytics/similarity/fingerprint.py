@@ -45,7 +45,9 @@ VERSION = 1
 _SIDE, _COLOURS = 16, 4  # of the greys, and of the colours
 #: Length of a fingerprint, and of what `IdentityJob` makes; of the latter's parts.
 DIMENSION = _SIDE**2 + 2 * _COLOURS**2
-IDENTITY_DIMENSION = 18 + detail.DIMENSION
+_DIGEST = 16
+_KNOWN = _DIGEST + 2  # height and width, too
+IDENTITY_DIMENSION = _KNOWN + detail.DIMENSION
 #: Weights of red, green and blue in the greys (ITU-R BT.601, as in JPEG).
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 #: Levels, of 255, by which greys may differ for reasons of compression alone: less contrast than
@@ -108,8 +110,28 @@ def _identity(pixels: NDArray[np.uint8], hashed: memoryview) -> NDArray[np.float
     height, width = pixels.shape[:2]
     digest = blake3.blake3(np.array(pixels.shape, "<i8").tobytes())
     digest.update(hashed)
-    known = np.array([*digest.digest(16), height, width], np.float32)
+    known = np.array([*digest.digest(_DIGEST), height, width], np.float32)
     return np.concatenate([known, detail.packed(_greys(pixels))])
+
+
+def of_identities(
+    identities: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+    """Take identities apart.
+
+    Parameters
+    ----------
+    identities : ndarray of shape (n, IDENTITY_DIMENSION), float32
+        What `IdentityJob` gave; NaN for what could not be read.
+
+    Returns
+    -------
+    tuple of ndarray of shape (n, 18), of shape (n, 2), and of shape (n, 64, 64)
+        What is equal for equal pixels; width and height; and greys, for `detail.agree`.
+    """
+    known = identities[:, :_KNOWN]
+    sizes = known[:, [_DIGEST + 1, _DIGEST]]
+    return known, sizes, detail.unpacked(identities[:, _KNOWN:])
 
 
 def fingerprint(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

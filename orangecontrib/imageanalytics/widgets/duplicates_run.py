@@ -157,16 +157,18 @@ def find(request: Request, run: Run) -> Found:
 
 def _by_pictures(request: Request, references: list[str | None], run: Run) -> Found:
     from orangecontrib.imageanalytics import duplicates
+    from orangecontrib.imageanalytics.cache import Cache
     from orangecontrib.imageanalytics.duplicate_files import same_files
     from orangecontrib.imageanalytics.web.reach import Reach
 
     reach, hosts = Reach(user_settings().web_hosts()), unasked(references)
     images, lost = set_lost_apart(references, request.folder)
-    found = duplicates.find(images, web=reach, tell=run.tell)
-    facts = _facts(request.table, references, found.tree, run)
+    with Cache() as cache:
+        found = duplicates.find(images, cache=cache, web=reach, tell=run.tell)
+        facts = _facts(request.table, references, found.tree, run)
+        facts.files[:] = same_files(references, found.pixels, facts.sizes, run.check, cache)
     looked = found.sizes[:, 0] > 0
     facts.pixels[looked] = found.sizes[looked]
-    facts.files[:] = same_files(references, found.pixels, facts.sizes, run.check)
     skipped = {**found.skipped, **lost}
     return _found(request, references, found.tree, found.distances, facts, skipped, hosts)
 
@@ -345,7 +347,7 @@ def _tables(
 ) -> tuple[Table | None, Table | None, Table]:
     from Orange.data import ContinuousVariable, DiscreteVariable
 
-    from orangecontrib.imageanalytics.widgets.more_metas import free_names, with_metas
+    from orangecontrib.imageanalytics.widgets.shared_tables import free_names, with_metas
 
     group, distance, is_kept = free_names(table.domain, ["group", "distance", "kept"])
     columns = (
