@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from Orange.data import ContinuousVariable, DiscreteVariable, Domain, StringVariable, Table
 
-from orangecontrib.imageanalytics.widgets.more_metas import free_names, with_metas
+from orangecontrib.imageanalytics.widgets.shared_tables import free_names, with_metas
 
 
 class Special(Table):

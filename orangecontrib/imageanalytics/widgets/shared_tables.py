@@ -1,4 +1,4 @@
-"""A table with more meta columns, that shares its numbers with the one that it is made of.
+"""Tables with more columns, that share their numbers with the one that they are made of.
 
 Orange's `Table.transform` copies an embedding's numbers, which are 1 GB for 100 000 pictures, and
 looks at each of its columns.
@@ -36,21 +36,34 @@ def with_metas(table: Table, columns: Sequence[Variable], values: NDArray[Any]) 
         Of the same class, with the same ids, weights and attributes.
     """
     old = table.domain
+    domain = Domain(old.attributes, old.class_vars, (*old.metas, *columns))
+    return sharing(table, domain, metas=side_by_side(table.metas, values))
+
+
+def sharing(
+    table: Table,
+    domain: Domain,
+    *,
+    classes: NDArray[Any] | None = None,
+    metas: NDArray[Any] | None = None,
+) -> Table:
+    """Give a table's rows with another domain, and other classes or metas; the rest is shared."""
     found = table[:]
-    metas = found.metas.toarray() if hasattr(found.metas, "toarray") else found.metas
     with found.unlocked_reference():
         # Views, which Orange does not let anybody write to: the numbers are not ours.
-        found.X, found.Y = found.X[:], found.Y[:]
-        found.metas = _side_by_side(metas, values)
-        found.domain = Domain(old.attributes, old.class_vars, (*old.metas, *columns))
+        found.X = found.X[:]
+        found.Y = found.Y[:] if classes is None else classes
+        found.metas = found.metas if metas is None else metas
+        found.domain = domain
     return found
 
 
-def _side_by_side(metas: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
-    """Make one array of both; of objects if there are texts, some at a time.
+def side_by_side(metas: Any, values: NDArray[Any]) -> NDArray[Any]:
+    """Put values beside a table's metas, which may be sparse; objects if there are texts.
 
-    While NumPy makes an object of each number, no other thread runs.
+    Some at a time: while NumPy makes an object of each number, no other thread runs.
     """
+    metas = metas.toarray() if hasattr(metas, "toarray") else metas
     width = metas.shape[1]
     kind = object if metas.dtype == object else float
     both = np.empty((len(metas), width + values.shape[1]), kind)

@@ -271,7 +271,7 @@ def answered(similarities: Scores, question: Question) -> Answer:
 def _tables(table: Table, found: Answer) -> tuple[Table | None, Table]:
     from Orange.data import ContinuousVariable, DiscreteVariable
 
-    from orangecontrib.imageanalytics.widgets.more_metas import free_names, with_metas
+    from orangecontrib.imageanalytics.widgets.shared_tables import free_names, with_metas
 
     queries = found.question.queries
     several = len(queries) > 1
