@@ -177,15 +177,26 @@ def _components(vectors: NDArray[np.floating], number: int) -> NDArray[np.float6
     if not known or not centred.any():
         return components
     guess = np.random.default_rng(_SEED).standard_normal((centred.shape[1], known + _MORE))
-    basis = np.linalg.qr(centred @ guess.astype(centred.dtype)).Q
+    basis = _orthonormal(centred @ guess.astype(centred.dtype))
     for _ in range(_ROUNDS):
-        basis = np.linalg.qr(centred @ np.linalg.qr(centred.T @ basis).Q).Q
+        basis = _orthonormal(centred @ _orthonormal(centred.T @ basis))
     left, values, _ = np.linalg.svd(basis.T @ centred, full_matrices=False)
     found = ((basis @ left) * values)[:, :known]
     largest = np.abs(found).argmax(axis=0)
     signs = np.sign(found[largest, np.arange(found.shape[1])])
     components[:, : found.shape[1]] = found * np.where(signs == 0, 1, signs)
     return components
+
+
+def _orthonormal(columns: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Give an orthonormal basis of the columns' space.
+
+    By SciPy, as NumPy's keeps the interpreter's lock: a window waited 50 ms for it on busy cores.
+    """
+    from scipy.linalg import qr
+
+    basis: NDArray[np.floating] = qr(columns, mode="economic", check_finite=False)[0]
+    return basis
 
 
 def _embedded(reduced: NDArray[np.float64], tick: Tick) -> NDArray[np.float64]:
