@@ -9,6 +9,14 @@ import pytest
 from orangecontrib.imageanalytics.surroundings import surround, surroundings
 from orangecontrib.imageanalytics.widgets.model_calls import OrangeWindow
 
+from ..workflows import application
+
+
+@pytest.fixture(scope="session", autouse=True)
+def running_application() -> None:
+    """Let there be an application, whichever test comes first: without one, Qt crashes."""
+    application()
+
 
 @pytest.fixture(autouse=True)
 def surrounded_by(own_surroundings: None) -> Iterator[OrangeWindow]:

@@ -66,7 +66,7 @@ def test_orange_discovers_all_widgets(registry):
 
 
 @pytest.mark.parametrize("name", sorted(widget_names()))
-def test_f1_opens_the_page_of_the_widget(built, registry, name, monkeypatch, qapp):
+def test_f1_opens_the_page_of_the_widget(built, registry, name, monkeypatch):
     paths = ((str(built / "index.html"), None),)
     monkeypatch.setattr(widgets, "WIDGET_HELP_PATH", paths)
     manager = HelpManager()
@@ -116,13 +116,6 @@ def test_whoever_installs_from_the_source_tree_has_the_help(checkout, hook, plac
         [wheel] = tmp_path.glob("*.whl")
         names = zipfile.ZipFile(wheel).namelist()
         assert "orangecontrib/imageanalytics/help/index.html" in names
-
-
-@pytest.fixture(scope="module")
-def qapp():
-    from AnyQt.QtWidgets import QApplication
-
-    return QApplication.instance() or QApplication([])
 
 
 class Links(HTMLParser):
