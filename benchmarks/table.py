@@ -58,7 +58,7 @@ def work() -> None:
     import numpy as np
     from Orange.data import ContinuousVariable, Domain, StringVariable, Table
 
-    from orangecontrib.imageanalytics import tables
+    from orangecontrib.imageanalytics import widened_tables
     from orangecontrib.imageanalytics.computed_columns import Embedding
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
     from orangecontrib.imageanalytics.outcome import Embedded
@@ -78,7 +78,7 @@ def work() -> None:
     size = _ROWS * _DIMENSION * 8
 
     def append() -> None:
-        embedded, _, _ = tables.with_embeddings(table, outcomes, how)
+        embedded, _, _ = widened_tables.with_embeddings(table, outcomes, how)
         assert embedded is not None and embedded.X.shape == (_ROWS, _DIMENSION + 1)
 
     def copy() -> None:

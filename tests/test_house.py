@@ -29,6 +29,7 @@ ONLY = {
     "Orange": {
         "widgets",
         "tables",
+        "widened_tables",
         "computed_columns",
         "embed_images",
         "import_images",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from Orange.preprocess.preprocess import Preprocess
 
-from orangecontrib.imageanalytics import tables
+from orangecontrib.imageanalytics import widened_tables
 from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
 
 if TYPE_CHECKING:
@@ -65,4 +65,4 @@ class EmbedImages(Preprocess):
 
     def domain(self, domain: Domain) -> Domain:
         """Give a domain with the columns of the embedding behind its others."""
-        return tables.with_columns(domain, self._embedding.dimension, how=self._embedding)
+        return widened_tables.with_columns(domain, self._embedding.dimension, how=self._embedding)

@@ -301,10 +301,10 @@ class ImageEmbedder:
         n_skipped : int
             The number of skipped rows.
         """
-        from orangecontrib.imageanalytics import tables
+        from orangecontrib.imageanalytics import widened_tables
 
         outcomes = list(self.outcomes(data, col, callback=callback, folder=folder))
-        return tables.with_embeddings(data, outcomes, self.embedding(col))
+        return widened_tables.with_embeddings(data, outcomes, self.embedding(col))
 
     def outcomes(
         self,
@@ -463,7 +463,7 @@ class ImageEmbedder:
         """Part a table by embeddings, of which some are None; kept for older scripts."""
         import numpy as np
 
-        from orangecontrib.imageanalytics import tables
+        from orangecontrib.imageanalytics import widened_tables
 
         outcomes: list[Outcome] = [
             Skipped(Reason.NO_IMAGE, "no embedding was given for this row")
@@ -471,7 +471,7 @@ class ImageEmbedder:
             else Embedded(np.asarray(vector, np.float32))
             for vector in embeddings_
         ]
-        return tables.with_embeddings(input_data, outcomes)
+        return widened_tables.with_embeddings(input_data, outcomes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from Orange.data import Table
 
-    from orangecontrib.imageanalytics.tables import Origin
+    from orangecontrib.imageanalytics.widened_tables import Origin
 
 #: What can be written; all but .npz are Orange's formats.
 SUFFIXES = (".tab", ".csv", ".xlsx", ".pkl", ".npz")
@@ -80,7 +80,7 @@ def needs_orange(*paths: Path | None) -> bool:
 
 def import_orange() -> None:
     """Import what `write_embedded` needs of Orange, while the images are being embedded."""
-    from orangecontrib.imageanalytics import import_images, tables  # noqa: F401
+    from orangecontrib.imageanalytics import import_images, widened_tables  # noqa: F401
 
 
 def write_embedded(
@@ -139,10 +139,10 @@ def _tables(
     is_plain: bool,
     embedding: Callable[[str], Origin] | None = None,
 ) -> tuple[Table | None, Table | None, int]:
-    from orangecontrib.imageanalytics import tables
+    from orangecontrib.imageanalytics import widened_tables
 
     how = None if embedding is None else embedding("image")
-    return tables.with_embeddings(_image_table(images, outcomes, is_plain), outcomes, how)
+    return widened_tables.with_embeddings(_image_table(images, outcomes, is_plain), outcomes, how)
 
 
 def _image_table(images: Images, outcomes: Sequence[Outcome], is_plain: bool) -> Table:

@@ -145,7 +145,7 @@ def embed(request: Request, run: Run) -> Finished:
         What stops the run.
     """
     # The facade and all that it needs are loaded by the first run, not by the start of Orange.
-    from orangecontrib.imageanalytics import tables
+    from orangecontrib.imageanalytics import tables, widened_tables
     from orangecontrib.imageanalytics.image_embedder import ImageEmbedder
     from orangecontrib.imageanalytics.web.reach import Reach
 
@@ -173,7 +173,7 @@ def embed(request: Request, run: Run) -> Finished:
         outcomes = list(embedder.outcomes(images, callback=tell))
         lost, how = embedder.lost, embedder.embedding(request.attribute)
     outcomes = [unfound.get(row, outcome) for row, outcome in enumerate(outcomes)]
-    embedded, skipped, _ = tables.with_embeddings(request.table, outcomes, how)
+    embedded, skipped, _ = widened_tables.with_embeddings(request.table, outcomes, how)
     run.check()
     return Finished(
         request,

@@ -154,13 +154,14 @@ def _finished(
     stopped: str,
     unasked: tuple[str, ...],
 ) -> Finished:
-    from orangecontrib.imageanalytics import tables
+    from orangecontrib.imageanalytics import widened_tables
 
     missing = len(references) - len(outcomes)
     paths = [o.path if isinstance(o, Saved) else "" for o in outcomes] + [""] * missing
     whys = ["" if isinstance(outcome, Saved) else str(outcome) for outcome in outcomes]
     whys += [f"{_NOT_REACHED}: {stopped}"] * missing
-    table = tables.with_texts(request.table, {SAVED_AS: paths, NOT_SAVED: whys}, images=SAVED_AS)
+    texts = {SAVED_AS: paths, NOT_SAVED: whys}
+    table = widened_tables.with_texts(request.table, texts, images=SAVED_AS)
     named = [
         (shown(name or "(missing value)"), why)
         for name, why in zip(references, whys, strict=True)
