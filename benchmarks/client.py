@@ -43,7 +43,7 @@ from orangecontrib.imageanalytics.web.http_client import LoopThread
 _MODEL = MODELS["inception-v3"]
 _MEGAPIXELS = 0.3
 _LATENCIES = (0.0, 0.05)
-_COUNT, _QUICK_COUNT = 2_000, 100
+_COUNT, _QUICK_COUNT = 1_500, 100
 _ROUNDS = 5
 #: Seconds after which something must be wrong.
 _PATIENCE = 120

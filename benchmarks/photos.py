@@ -145,7 +145,8 @@ def _with_noise(pixels: NDArray[np.uint8], chance: np.random.Generator) -> NDArr
 
 def _variant(scene: Image.Image, index: int) -> Image.Image:
     """Shift a scene, all around: a different picture of the same difficulty."""
-    shift = (97 * index) % scene.height, (131 * index) % scene.width
+    # one further after each thousand: both shifts alone come back together after 1920
+    shift = (97 * index + index // 1000) % scene.height, (131 * index) % scene.width
     return Image.fromarray(np.roll(np.asarray(scene), shift, axis=(0, 1)))
 
 
