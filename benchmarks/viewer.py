@@ -222,6 +222,8 @@ def _alone(paths: list[str]) -> float:
     """Images per second of one process per core, each with its share and nothing else to do."""
     import loky
 
+    from orangecontrib.imageanalytics.engine.pool import ENVIRONMENT
+
     count = loky.cpu_count()
     code = "from benchmarks import viewer; viewer.decode_and_encode()"
     children = [
@@ -229,7 +231,7 @@ def _alone(paths: list[str]) -> float:
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            env=os.environ | ENVIRONMENT,
             text=True,
         )
         for _ in range(count)

@@ -33,7 +33,7 @@ IDLE = 60.0
 #: Seconds within which a pool that is killed has ended; 0.01 is usual.
 _USUAL_END = 1.0
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     # One thread per worker: the workers themselves keep all cores busy.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -87,7 +87,7 @@ class WorkerPool:
             timeout=IDLE,
             initializer=worker.start,
             initargs=(os.getpid(),),
-            env=_ENVIRONMENT,
+            env=ENVIRONMENT,
         )
         ready: Future[None] = self._executor.submit(worker.prepare, job)
         close_at_exit(self._owner)
