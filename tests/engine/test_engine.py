@@ -151,6 +151,21 @@ def test_images_that_take_long_are_handed_over_one_by_one(bundles):
     assert bundles == [1] * 12
 
 
+def test_of_images_that_take_very_long_only_one_waits_for_each_worker(bundles):
+    engine = Engine(MeanColour(pause=0.3), workers=2)
+    try:
+        assert engine.capacity == 10
+        first = [engine.submit(BytesTask(png(grey))) for grey in GREYS[:10]]
+        assert colours(first) == [list(grey) for grey in GREYS[:10]]
+        assert engine.capacity == 4
+        then = [engine.submit(BytesTask(png(grey))) for grey in GREYS[:10]]
+        then[0].result(timeout=60)
+        assert len(bundles) <= 10 + 2 + 4  # two are done, perhaps
+        assert colours(then) == [list(grey) for grey in GREYS[:10]]
+    finally:
+        engine.close()
+
+
 def test_a_worker_killed_while_it_idles_holds_no_later_image_up(engine):
     first, second = (BytesTask(png(grey)) for grey in GREYS[:2])
     before = workers()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +27,7 @@ from orangecontrib.imageanalytics.models.user_models import describe
 from orangecontrib.imageanalytics.outcome import Embedded, Reason, ServerRefusedError, Skipped
 from orangecontrib.imageanalytics.server.answers import answer, embedding_json
 from orangecontrib.imageanalytics.server.app import EmbeddingServer
-from orangecontrib.imageanalytics.server.embedders import _Places
+from orangecontrib.imageanalytics.server.embedders import Embedders, _Places
 from orangecontrib.imageanalytics.server.served_models import find_models
 from tests.embedding_servers import client, running, write_stand_in
 
@@ -200,3 +202,22 @@ def test_the_engine_gets_as_many_images_as_it_has_capacity_for_at_the_time():
     assert free(places) == 0
     places.release()
     assert free(places) == 1
+
+
+def test_what_fails_after_the_client_has_gone_is_nobodys_error(caplog):
+    future: Future[object] = Future()
+    embedder = SimpleNamespace(capacity=2, submit=lambda task: future)
+    embedders = Embedders({"net": MODELS["squeezenet"]}, opens=lambda model, workers: embedder)
+
+    async def leave() -> None:
+        asking = asyncio.create_task(embedders.embed("net", b"image"))
+        await asyncio.sleep(0.05)
+        asking.cancel()
+        await asyncio.wait([asking])
+        del asking
+        future.set_exception(RuntimeError("stopped"))
+        await asyncio.sleep(0.05)
+        gc.collect()
+
+    asyncio.run(leave())
+    assert [record.getMessage() for record in caplog.records] == []

@@ -13,6 +13,8 @@ from orangecontrib.imageanalytics.embedder import Result, Task
 from orangecontrib.imageanalytics.engine.memory import Memory
 from orangecontrib.imageanalytics.engine.workers import BundleSize
 
+#: Seconds; a hand-over takes some 0.0005.
+_SLOW = 0.2
 #: Seconds below which it does not matter how little an image takes.
 _SHORTEST = 0.001
 
@@ -83,6 +85,11 @@ class Pace:
         """Note how many seconds an image has taken."""
         known = self._seconds
         self._seconds = seconds if known is None else (3 * known + seconds) / 4
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether an image takes so long that handing it over takes next to no time."""
+        return self._seconds is not None and self._seconds > _SLOW
 
     @property
     def bundle(self) -> int:

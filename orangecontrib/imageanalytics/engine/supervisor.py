@@ -43,6 +43,9 @@ DEATHS_AT_START = 10
 _LOOK = 1.0
 #: Bundles handed over per worker, at most: one at work, one waiting in the pipe, two on their way.
 AT_HAND = 4
+#: The same of images that take long: one at work, one waiting. What is handed over comes before
+#: whatever a server's other clients, or another part of a view, want meanwhile.
+AT_HAND_SLOW = 2
 #: More is handed over when no more are left per worker: a hand-over wakes several threads, and
 #: several bundles at once wake them once.
 _REFILL = 2
@@ -110,7 +113,8 @@ class Supervisor:
     @property
     def capacity(self) -> int:
         """How many unfinished images keep all workers busy; may be asked by any thread."""
-        return (AT_HAND + 1) * self._workers.count * self._pace.bundle
+        bundles = AT_HAND_SLOW if self._pace.is_slow else AT_HAND + 1
+        return bundles * self._workers.count * self._pace.bundle
 
     @property
     def is_closed(self) -> bool:
@@ -138,7 +142,8 @@ class Supervisor:
         if len(self._handed) > _REFILL * self._workers.count:
             return
         self._backlog.workers = self._workers.count
-        while len(self._handed) < AT_HAND * self._workers.count:
+        at_hand = AT_HAND_SLOW if self._pace.is_slow else AT_HAND
+        while len(self._handed) < at_hand * self._workers.count:
             first_ones = [bundle.images[0] for bundle in self._handed.values()]
             images = self._backlog.next_bundle(first_ones, self._pace.bundle)
             if not images or not self._hand_over(images):

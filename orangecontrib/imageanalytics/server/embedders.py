@@ -134,8 +134,11 @@ class Embedders:
         future = embedder.submit(BytesTask(data))
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(places.release))
+        working = asyncio.wrap_future(future)
+        # Whoever asked may be gone when it ends: an error that nobody sees is logged by asyncio.
+        working.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
-            result = await asyncio.shield(asyncio.wrap_future(future))
+            result = await asyncio.shield(working)
             _check_length(room.model, result.payload)
         except Exception:  # the engine has stopped for good
             if room.embedder is embedder:
